@@ -1,1 +1,48 @@
-//! Countersign.
+//! An SSH certificate authority without a server: what may be signed, and how a certificate comes to be.
+//!
+//! Without features this crate knows neither AWS nor HTTP nor the environment. The map of the whole is
+//! ARCHITECTURE.md; the way of one request through this crate is [`policy::decide`] and [`issue::issue`].
+
+pub mod audit;
+pub mod authority;
+pub mod certificates;
+pub mod clock;
+pub mod error;
+pub mod issue;
+pub mod policy;
+pub mod random;
+pub mod role;
+pub mod services;
+pub mod signer;
+pub mod ssh;
+pub mod store;
+pub mod types;
+
+pub use error::Error;
+pub use services::Services;
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+};
+
+/// Runs all `futures` at the same time, and gives their results in their order.
+pub(crate) async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> =
+        futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|context| {
+        let mut pending = false;
+        for (future, output) in &mut running {
+            if output.is_none() {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(value) => *output = Some(value),
+                    Poll::Pending => pending = true,
+                }
+            }
+        }
+        if pending { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, output)| output).collect()
+}

@@ -1,0 +1,245 @@
+//! Authorities: the CA keys of an account, common to all families.
+
+use crate::{
+    error::Error,
+    random::Random,
+    ssh::{PublicKey, SignatureAlgorithm},
+    store::{Condition, Key, Query, Record, Store, Table, Write},
+    types::{Ksuid, KsuidError},
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+const PARTITION: &str = "authority";
+const ID_PREFIX: &str = "sshca_";
+
+/// The id of an authority: `sshca_` and a KSUID.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AuthorityId(String);
+
+impl AuthorityId {
+    /// A new id at `now` (Unix seconds).
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
+    pub fn draw(now: u64, random: &dyn Random) -> Result<Self, Error> {
+        Ok(Self(format!(
+            "{ID_PREFIX}{}",
+            Ksuid::new(now, crate::random::bytes(random)?)
+        )))
+    }
+
+    /// Reads `sshca_` and a KSUID.
+    ///
+    /// # Errors
+    /// [`KsuidError`] where it is something else.
+    pub fn parse(text: &str) -> Result<Self, KsuidError> {
+        Ksuid::parse(text.strip_prefix(ID_PREFIX).ok_or(KsuidError)?)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AuthorityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The type and size of a key to be made, in KMS's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum KeySpec {
+    /// Ed25519.
+    #[serde(rename = "ECC_NIST_EDWARDS25519")]
+    Ed25519,
+    /// ECDSA P-256.
+    #[serde(rename = "ECC_NIST_P256")]
+    P256,
+    /// ECDSA P-384.
+    #[serde(rename = "ECC_NIST_P384")]
+    P384,
+    /// ECDSA P-521.
+    #[serde(rename = "ECC_NIST_P521")]
+    P521,
+    /// RSA with 2048 bits.
+    #[serde(rename = "RSA_2048")]
+    Rsa2048,
+    /// RSA with 3072 bits.
+    #[serde(rename = "RSA_3072")]
+    Rsa3072,
+    /// RSA with 4096 bits.
+    #[serde(rename = "RSA_4096")]
+    Rsa4096,
+}
+
+impl KeySpec {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Ed25519,
+        Self::P256,
+        Self::P384,
+        Self::P521,
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+    ];
+
+    /// KMS's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ECC_NIST_EDWARDS25519",
+            Self::P256 => "ECC_NIST_P256",
+            Self::P384 => "ECC_NIST_P384",
+            Self::P521 => "ECC_NIST_P521",
+            Self::Rsa2048 => "RSA_2048",
+            Self::Rsa3072 => "RSA_3072",
+            Self::Rsa4096 => "RSA_4096",
+        }
+    }
+
+    /// The spec with KMS's `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|spec| spec.name() == name)
+    }
+}
+
+/// Where the private key of an authority lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "type")]
+pub enum Custody {
+    /// In KMS, which signs.
+    Kms {
+        /// The ARN of the asymmetric key.
+        key: String,
+    },
+    /// Encrypted under the key of a local server; signs in process.
+    Local {
+        /// Base64 of the encrypted PKCS#8 key.
+        sealed_key: String,
+    },
+    /// Encrypted under a symmetric KMS key; signs in process.
+    Sealed {
+        /// Base64 of the encrypted PKCS#8 key.
+        sealed_key: String,
+    },
+}
+
+/// Whether an authority signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthorityState {
+    /// It does.
+    Active,
+    /// It does not any more; what it signed stays valid.
+    Retired,
+}
+
+/// One CA key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authority {
+    /// Its id.
+    pub id: AuthorityId,
+    /// Its public key, as `type base64`.
+    pub public_key: String,
+    /// Where the private key lives.
+    pub custody: Custody,
+    /// Whether it signs.
+    pub state: AuthorityState,
+    /// When it was made, in Unix seconds.
+    pub created_at: u64,
+    /// Free text for people.
+    #[serde(default)]
+    pub description: String,
+    /// Free text for programs.
+    #[serde(default)]
+    pub metadata: String,
+}
+
+impl Authority {
+    /// Where the authority with `id` is stored.
+    pub fn key(id: &AuthorityId) -> Key {
+        Key::new(Table::Roles, PARTITION, id.as_str())
+    }
+
+    /// Its public key.
+    ///
+    /// # Errors
+    /// `Internal` where the stored line is not a key.
+    pub fn ca_key(&self) -> Result<PublicKey, Error> {
+        PublicKey::from_line(&self.public_key).map_err(Error::internal)
+    }
+
+    /// The algorithm that it signs with by default.
+    ///
+    /// # Errors
+    /// `Internal` where the stored line is not a key that can sign.
+    pub fn algorithm(&self) -> Result<SignatureAlgorithm, Error> {
+        SignatureAlgorithm::default_for(&self.ca_key()?)
+            .ok_or_else(|| Error::internal("an authority's key is in a FIDO authenticator"))
+    }
+
+    /// Stores this new authority.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn create(&self, store: &dyn Store) -> Result<(), Error> {
+        let record = Record::new(Self::key(&self.id), self)?;
+        Ok(store.write(&[Write::Put(record, Condition::Absent)]).await?)
+    }
+
+    /// The authority with `id` and its stored record, if it is there.
+    ///
+    /// # Errors
+    /// As [`Store::read`]; `Internal` where the record is unreadable.
+    pub async fn read(store: &dyn Store, id: &AuthorityId) -> Result<Option<(Self, Record)>, Error> {
+        match crate::store::read_one(store, &Self::key(id)).await? {
+            Some(record) => Ok(Some((record.value()?, record))),
+            None => Ok(None),
+        }
+    }
+
+    /// All authorities with their stored records, oldest first.
+    ///
+    /// # Errors
+    /// As [`Store::query`]; `Internal` where a record is unreadable.
+    pub async fn list(store: &dyn Store) -> Result<Vec<(Self, Record)>, Error> {
+        let records = store.query(&Query::partition(Table::Roles, PARTITION)).await?;
+        records
+            .into_iter()
+            .map(|record| Ok((record.value()?, record)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SystemRandomSource;
+
+    #[test]
+    fn ids_are_read_back_and_others_refused() {
+        let id = AuthorityId::draw(1_800_000_000, &SystemRandomSource::default()).unwrap();
+        assert_eq!(AuthorityId::parse(id.as_str()), Ok(id));
+        for bad in [
+            "",
+            "sshca_",
+            "sucrt_2rwwl2T6kKDNklNsSXGf3D53Kpj",
+            "2rwwl2T6kKDNklNsSXGf3D53Kpj",
+        ] {
+            assert_eq!(AuthorityId::parse(bad), Err(KsuidError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn key_specs_have_the_names_of_kms() {
+        for spec in KeySpec::ALL {
+            assert_eq!(KeySpec::from_name(spec.name()), Some(spec));
+            assert_eq!(serde_json::to_value(spec).unwrap(), spec.name());
+        }
+    }
+}

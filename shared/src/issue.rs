@@ -1,0 +1,365 @@
+//! The one way to a certificate: decide, record, sign, verify, return.
+//!
+//! The order is the point. The record is committed before the signer is called, so a crash leaves a record without a
+//! certificate, never a certificate without a record; and nothing leaves before its signature has been checked with
+//! the CA key.
+
+use crate::{
+    audit::Decision,
+    authority::{Authority, AuthorityState},
+    certificates::{self, CertificateList, CertificateRecord},
+    error::Error,
+    policy::{self, IssuancePlan, Request},
+    role::Role,
+    services::Services,
+    signer::{Signer, SignerError},
+    ssh::{CertificateFields, IssuedCertificate, SignatureAlgorithm, TbsCertificate, signature_blob},
+    store::{Condition, Record, StoreError, Write},
+    types::{Ksuid, Serial},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+/// How often a new serial is drawn when one is taken. Two in a row are as likely as a defect; four are one.
+const SERIAL_TRIES: usize = 4;
+
+/// Who asks, through what, for the record and the log.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The family: `vault`, `ngrok`, …
+    pub family: &'static str,
+    /// The role, template or host, as the family names it.
+    pub role: String,
+    /// The accessor of the caller's token.
+    pub accessor: String,
+    /// The caller's name, for people.
+    pub display_name: String,
+    /// The caller's address, as the gateway saw it.
+    pub source_ip: Option<IpAddr>,
+    /// The id of the request, as the caller is told it.
+    pub request_id: String,
+}
+
+/// One certificate to be issued.
+pub struct Issuance<'a> {
+    /// Who signs.
+    pub authority: &'a Authority,
+    /// What may be signed.
+    pub role: &'a Role,
+    /// What is asked.
+    pub request: &'a Request,
+    /// Who asks.
+    pub origin: &'a Origin,
+    /// The id of the record, where the family has told the caller already or needs it inside the certificate.
+    pub id: Option<CertificateId>,
+    /// Whether the family must be able to return the certificate again.
+    pub keep_signature: bool,
+    /// What the family keeps beside the record.
+    pub details: BTreeMap<String, serde_json::Value>,
+}
+
+/// The serial and the id of a certificate to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertificateId {
+    /// The serial.
+    pub serial: Serial,
+    /// The id, whose payload ends with the serial.
+    pub id: Ksuid,
+}
+
+impl CertificateId {
+    /// A serial that nobody can foresee, and an id of the present second.
+    ///
+    /// # Errors
+    /// As [`crate::random::Random::fill`].
+    pub fn draw(services: &Services) -> Result<Self, Error> {
+        let serial = Serial::draw(&*services.random)?;
+        let id = CertificateRecord::draw_id(services.clock.now(), serial, &*services.random)?;
+        Ok(Self { serial, id })
+    }
+}
+
+/// A certificate and its record.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate: IssuedCertificate,
+    /// What was recorded.
+    pub record: CertificateRecord,
+    /// The stored record, for a later change.
+    pub stored: Record,
+}
+
+/// Issues one certificate, and writes the decision to the log.
+///
+/// # Errors
+/// `Refused` where the role does not allow it; `Conflict` where the authority is retired or the given id is taken;
+/// `Throttled` and `Unavailable` where a store or signer fails, after which the same request may be repeated: no
+/// certificate left, though a record may have stayed.
+pub async fn issue(services: &Services, issuance: Issuance<'_>) -> Result<Issued, Error> {
+    let mut decision = decision_of(services, &issuance);
+    let outcome = issue_unlogged(services, &issuance, &mut decision).await;
+    match &outcome {
+        Ok(issued) => note_granted(&mut decision, issued),
+        Err(error) => {
+            decision.outcome = error.kind();
+            decision.reason = Some(error.chain());
+        }
+    }
+    services.audit.record(&decision);
+    outcome
+}
+
+async fn issue_unlogged(
+    services: &Services,
+    issuance: &Issuance<'_>,
+    decision: &mut Decision,
+) -> Result<Issued, Error> {
+    let plan = policy::decide(issuance.role, issuance.request, services.clock.now())?;
+    let signer = signer(services, issuance.authority).await?;
+    let algorithm = plan.signature_algorithm.unwrap_or_else(|| signer.algorithm());
+    if !algorithm.fits(signer.public_key()) {
+        let reason = format!("the CA key cannot sign with {algorithm}");
+        return Err(Error::invalid("signature_algorithm", reason));
+    }
+    let recorded = record_intent(services, issuance, &plan, &*signer).await?;
+
+    let started = services.clock.now_ms();
+    let certificate = sign(&*signer, algorithm, recorded.tbs).await?;
+    decision.sign_ms = Some(services.clock.now_ms().saturating_sub(started));
+
+    let (record, stored) = if issuance.keep_signature || services.settings.keep_signatures {
+        keep_signature(
+            services,
+            &certificate,
+            recorded.record,
+            recorded.stored,
+            recorded.id,
+        )
+        .await?
+    } else {
+        (recorded.record, recorded.stored)
+    };
+    Ok(Issued {
+        certificate,
+        record,
+        stored,
+    })
+}
+
+async fn signer(services: &Services, authority: &Authority) -> Result<Arc<dyn Signer>, Error> {
+    if authority.state == AuthorityState::Retired {
+        return Err(Error::Conflict("this certificate authority is retired".into()));
+    }
+    let signer = services.keyring.signer(authority).await?;
+    if *signer.public_key() != authority.ca_key()? {
+        return Err(Error::internal(format!(
+            "the key of authority {} is not the recorded one",
+            authority.id
+        )));
+    }
+    Ok(signer)
+}
+
+struct Recorded {
+    id: Ksuid,
+    tbs: TbsCertificate,
+    record: CertificateRecord,
+    stored: Record,
+}
+
+/// Commits the record of what will be signed, under a serial that no other certificate has.
+async fn record_intent(
+    services: &Services,
+    issuance: &Issuance<'_>,
+    plan: &IssuancePlan,
+    signer: &dyn Signer,
+) -> Result<Recorded, Error> {
+    let nonce = crate::random::bytes::<32>(&*services.random)?;
+    for _ in 0..SERIAL_TRIES {
+        let CertificateId { serial, id } = match issuance.id {
+            Some(given) => given,
+            None => CertificateId::draw(services)?,
+        };
+        let tbs = TbsCertificate::encode(fields(plan, serial, nonce.to_vec(), signer));
+        if signer
+            .message_limit()
+            .is_some_and(|limit| tbs.bytes().len() > limit)
+        {
+            return Err(too_large(tbs.bytes().len(), signer.message_limit()));
+        }
+        let record = record_of(services, issuance, id, &tbs);
+        let list = CertificateList {
+            cert_type: plan.cert_type,
+            signature_kept: false,
+        };
+        let stored = Record::new(certificates::key(serial), &record)?
+            .expiring(expiry(services, issuance.keep_signature, plan))
+            .listed(list.place(id));
+        match commit(services, list, id, Write::Put(stored.clone(), Condition::Absent)).await {
+            Ok(()) => {
+                return Ok(Recorded {
+                    id,
+                    tbs,
+                    record,
+                    stored,
+                });
+            }
+            Err(StoreError::ConditionFailed(_)) if issuance.id.is_none() => {}
+            Err(StoreError::ConditionFailed(_)) => {
+                return Err(Error::Conflict(
+                    "a certificate with this id exists already".into(),
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::internal(
+        "every serial that was drawn is taken: the random numbers are not random",
+    ))
+}
+
+/// Writes `write`, and on this process's first certificate of a day in `list`, the day too; at the same time, since
+/// neither matters before both are there.
+async fn commit(
+    services: &Services,
+    list: CertificateList,
+    id: Ksuid,
+    write: Write,
+) -> Result<(), StoreError> {
+    let writes = [write];
+    let day = [Write::Put(certificates::day_record(list, id), Condition::Always)];
+    if services.day_is_noted(list, id) {
+        return services.store.write(&writes).await;
+    }
+    let both = vec![services.store.write(&writes), services.store.write(&day)];
+    for outcome in crate::join_all(both).await {
+        outcome?;
+    }
+    services.remember_day(list, id);
+    Ok(())
+}
+
+async fn sign(
+    signer: &dyn Signer,
+    algorithm: SignatureAlgorithm,
+    tbs: TbsCertificate,
+) -> Result<IssuedCertificate, Error> {
+    let raw = signer.sign(&tbs, algorithm).await?;
+    let blob = signature_blob(algorithm, signer.public_key(), &raw).map_err(SignerError::Signature)?;
+    Ok(IssuedCertificate::attach(tbs, blob).map_err(SignerError::Signature)?)
+}
+
+/// Adds the signature to the record, which moves it to the list of certificates that can be returned again.
+async fn keep_signature(
+    services: &Services,
+    certificate: &IssuedCertificate,
+    mut record: CertificateRecord,
+    stored: Record,
+    id: Ksuid,
+) -> Result<(CertificateRecord, Record), Error> {
+    record.signature = Some(STANDARD.encode(certificate.signature_blob()));
+    let list = CertificateList {
+        cert_type: certificate.fields().cert_type,
+        signature_kept: true,
+    };
+    let replaced = stored.replaced(&record)?.listed(list.place(id));
+    let write = Write::Put(replaced.clone(), Condition::Version(stored.version));
+    commit(services, list, id, write).await?;
+    Ok((record, replaced))
+}
+
+fn fields(plan: &IssuancePlan, serial: Serial, nonce: Vec<u8>, signer: &dyn Signer) -> CertificateFields {
+    CertificateFields {
+        subject_key: plan.subject_key.clone(),
+        nonce,
+        serial,
+        cert_type: plan.cert_type,
+        key_id: plan.key_id.clone(),
+        valid_principals: plan.valid_principals.clone(),
+        validity: plan.validity,
+        critical_options: plan.critical_options.clone(),
+        extensions: plan.extensions.clone(),
+        signature_key: signer.public_key().clone(),
+    }
+}
+
+fn too_large(size_bytes: usize, limit: Option<usize>) -> Error {
+    let limit = limit.unwrap_or_default();
+    let reason = format!(
+        "the certificate would have {size_bytes} bytes to sign, and its CA key signs at most {limit}; \
+         ask for fewer or shorter principals and options"
+    );
+    Error::invalid("certificate", reason)
+}
+
+fn record_of(
+    services: &Services,
+    issuance: &Issuance<'_>,
+    id: Ksuid,
+    tbs: &TbsCertificate,
+) -> CertificateRecord {
+    let origin = issuance.origin;
+    CertificateRecord {
+        id: id.to_string(),
+        created_at: services.clock.now(),
+        authority: issuance.authority.id.clone(),
+        family: origin.family.into(),
+        role: origin.role.clone(),
+        accessor: origin.accessor.clone(),
+        display_name: origin.display_name.clone(),
+        source_ip: origin.source_ip,
+        request_id: origin.request_id.clone(),
+        tbs: STANDARD.encode(tbs.bytes()),
+        signature: None,
+        details: issuance.details.clone(),
+    }
+}
+
+/// When the record may be dropped. One that a family must return again stays until it is deleted there.
+fn expiry(services: &Services, keep_signature: bool, plan: &IssuancePlan) -> Option<u64> {
+    let end = plan.validity.valid_before();
+    if keep_signature || end == u64::MAX {
+        return None;
+    }
+    Some(end.saturating_add(services.settings.retention_secs))
+}
+
+fn decision_of(services: &Services, issuance: &Issuance<'_>) -> Decision {
+    let (origin, request) = (issuance.origin, issuance.request);
+    Decision {
+        time_ms: services.clock.now_ms(),
+        request_id: origin.request_id.clone(),
+        family: origin.family.into(),
+        action: "issue".into(),
+        outcome: "granted",
+        accessor: origin.accessor.clone(),
+        display_name: origin.display_name.clone(),
+        source_ip: origin.source_ip,
+        role: origin.role.clone(),
+        authority: issuance.authority.id.to_string(),
+        cert_type: Some(request.cert_type),
+        principals: request.principals.clone().unwrap_or_default(),
+        subject_key: request.subject_key.fingerprint(),
+        ..Decision::default()
+    }
+}
+
+fn note_granted(decision: &mut Decision, issued: &Issued) {
+    let fields = issued.certificate.fields();
+    decision.principals = fields.valid_principals.iter().map(str::to_owned).collect();
+    decision.key_id = fields.key_id.to_string();
+    decision.serial = Some(fields.serial.to_string());
+    decision.valid_before = Some(fields.validity.valid_before());
+}
+
+impl From<SignerError> for Error {
+    fn from(error: SignerError) -> Self {
+        match error {
+            SignerError::CannotSign(reason) => Self::invalid("certificate", reason),
+            SignerError::KeyUnusable(_) | SignerError::Signature(_) => Self::internal(error),
+            SignerError::Throttled => Self::Throttled { retry_after: None },
+            SignerError::Unavailable(_) => Self::unavailable(error),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a request works with: everything that has a side effect, behind traits.
+
+use crate::{
+    audit::AuditLog, certificates::CertificateList, clock::Clock, random::Random, signer::Keyring,
+    store::Store, types::Ksuid,
+};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+/// How an account keeps its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a record stays after its certificate has ended, in seconds.
+    pub retention_secs: u64,
+    /// Whether every signature is kept, for one more write, or only those that a family must return again.
+    pub keep_signatures: bool,
+}
+
+impl Default for Settings {
+    /// Records stay for 400 days past the end; signatures are kept where they must be.
+    fn default() -> Self {
+        Self {
+            retention_secs: 400 * 86_400,
+            keep_signatures: false,
+        }
+    }
+}
+
+/// The services of one process. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// The three tables.
+    pub store: Arc<dyn Store>,
+    /// The CA keys.
+    pub keyring: Arc<dyn Keyring>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub random: Arc<dyn Random>,
+    /// The log of decisions.
+    pub audit: Arc<dyn AuditLog>,
+    /// How records are kept.
+    pub settings: Settings,
+    days: Arc<Mutex<BTreeSet<(CertificateList, String)>>>,
+}
+
+impl Services {
+    /// These services, with the settings' defaults.
+    pub fn new(
+        store: Arc<dyn Store>,
+        keyring: Arc<dyn Keyring>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        audit: Arc<dyn AuditLog>,
+    ) -> Self {
+        Self {
+            store,
+            keyring,
+            clock,
+            random,
+            audit,
+            settings: Settings::default(),
+            days: Arc::default(),
+        }
+    }
+
+    /// Whether this process has noted the day of `id` in the directory of `list`.
+    pub(crate) fn day_is_noted(&self, list: CertificateList, id: Ksuid) -> bool {
+        let entry = (list, list.day_key(id).sort);
+        self.days.lock().is_ok_and(|days| days.contains(&entry))
+    }
+
+    /// Remembers that the day of `id` is in the directory of `list`.
+    pub(crate) fn remember_day(&self, list: CertificateList, id: Ksuid) {
+        if let Ok(mut days) = self.days.lock() {
+            // A process lives for days, not years: the set stays small.
+            days.insert((list, list.day_key(id).sort));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The bytes that a CA signs: a whole certificate but its last field (draft-miller-ssh-cert §2.1).
+
+use super::{
+    CertificateError, CriticalOptions, Extensions, PublicKey,
+    certificate::read_fields,
+    wire::{Reader, Writer},
+};
+use crate::types::{CertKeyId, CertType, Principals, Serial, ValidityWindow};
+
+/// Everything that a certificate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFields {
+    /// The key that is certified.
+    pub subject_key: PublicKey,
+    /// Random bytes, so that nobody can foresee what the CA signs.
+    pub nonce: Vec<u8>,
+    /// The number to revoke it by.
+    pub serial: Serial,
+    /// User or host.
+    pub cert_type: CertType,
+    /// What sshd logs.
+    pub key_id: CertKeyId,
+    /// The login or host names that it is good for.
+    pub valid_principals: Principals,
+    /// When it is good.
+    pub validity: ValidityWindow,
+    /// What sshd must enforce.
+    pub critical_options: CriticalOptions,
+    /// What it permits.
+    pub extensions: Extensions,
+    /// The CA's key.
+    pub signature_key: PublicKey,
+}
+
+/// The to-be-signed bytes of a certificate, with the fields that they encode.
+///
+/// Comes from [`crate::issue`] alone, outside tests: who holds one has passed [`crate::policy::decide`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TbsCertificate {
+    fields: CertificateFields,
+    bytes: Vec<u8>,
+}
+
+impl TbsCertificate {
+    /// Encodes `fields`.
+    pub(crate) fn encode(fields: CertificateFields) -> Self {
+        let bytes = encode(&fields);
+        Self { fields, bytes }
+    }
+
+    /// Encodes `fields` for a comparison with other encoders.
+    #[cfg(feature = "test-util")]
+    pub fn encode_for_test(fields: CertificateFields) -> Self {
+        Self::encode(fields)
+    }
+
+    /// Reads what to-be-signed bytes say.
+    ///
+    /// # Errors
+    /// [`CertificateError`] where they are not those of a certificate of ours.
+    pub fn read(bytes: &[u8]) -> Result<CertificateFields, CertificateError> {
+        let mut reader = Reader::new(bytes);
+        let fields = read_fields(&mut reader)?;
+        reader.finish()?;
+        Ok(fields)
+    }
+
+    /// What it says.
+    pub fn fields(&self) -> &CertificateFields {
+        &self.fields
+    }
+
+    /// The bytes to sign.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn into_parts(self) -> (CertificateFields, Vec<u8>) {
+        (self.fields, self.bytes)
+    }
+}
+
+fn encode(fields: &CertificateFields) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(1024);
+    writer
+        .string(fields.subject_key.certificate_name())
+        .string(&fields.nonce);
+    fields.subject_key.write_fields(&mut writer);
+    writer
+        .u64(fields.serial.value())
+        .u32(fields.cert_type.wire_value())
+        .string(fields.key_id.as_str())
+        .nested(|principals| {
+            for principal in fields.valid_principals.iter() {
+                principals.string(principal);
+            }
+        })
+        .u64(fields.validity.valid_after())
+        .u64(fields.validity.valid_before())
+        .nested(|options| fields.critical_options.write(options))
+        .nested(|options| fields.extensions.write(options))
+        .string([]) // reserved
+        .string(fields.signature_key.to_blob());
+    writer.into_bytes()
+}
