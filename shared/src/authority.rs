@@ -3,7 +3,7 @@
 use crate::{
     error::Error,
     random::Random,
-    ssh::{PublicKey, SignatureAlgorithm},
+    ssh::{KeyKind, PublicKey, SignatureAlgorithm},
     store::{Condition, Key, Query, Record, Store, Table, Write},
     types::{Ksuid, KsuidError},
 };
@@ -105,6 +105,20 @@ impl KeySpec {
     /// The spec with KMS's `name`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|spec| spec.name() == name)
+    }
+
+    /// The spec of `key`, where KMS has one for it.
+    pub fn of(key: &PublicKey) -> Option<Self> {
+        match (key.kind(), key.bits()) {
+            (KeyKind::Ecdsa, 256) => Some(Self::P256),
+            (KeyKind::Ecdsa, 384) => Some(Self::P384),
+            (KeyKind::Ecdsa, 521) => Some(Self::P521),
+            (KeyKind::Ed25519, _) => Some(Self::Ed25519),
+            (KeyKind::Rsa, 2048) => Some(Self::Rsa2048),
+            (KeyKind::Rsa, 3072) => Some(Self::Rsa3072),
+            (KeyKind::Rsa, 4096) => Some(Self::Rsa4096),
+            _ => None,
+        }
     }
 }
 

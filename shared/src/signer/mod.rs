@@ -1,16 +1,26 @@
 //! Who signs: one small trait, and the three places where a CA key can live.
 
+#[cfg(any(feature = "kms", feature = "local-key"))]
+mod cache;
+mod der;
+mod in_process;
 mod keyring;
 #[cfg(feature = "kms")]
 pub mod kms;
 #[cfg(feature = "local-key")]
 pub mod local;
 
+#[cfg(any(feature = "kms", feature = "local-key"))]
+use cache::SignerCache;
+pub use in_process::{InProcessSigner, KeyError, generate};
 pub use keyring::{Keyring, Pkcs8Key};
 
 use crate::ssh::{PublicKey, SignatureAlgorithm, SignatureError, TbsCertificate};
 use async_trait::async_trait;
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// Why a signer gave no signature.
 #[derive(Debug)]
@@ -70,9 +80,11 @@ pub trait Signer: Send + Sync {
     ///
     /// # Errors
     /// [`SignerError`].
-    async fn sign(
-        &self,
-        tbs: &TbsCertificate,
-        algorithm: SignatureAlgorithm,
-    ) -> Result<Vec<u8>, SignerError>;
+    async fn sign(&self, tbs: &TbsCertificate, algorithm: SignatureAlgorithm)
+    -> Result<Vec<u8>, SignerError>;
+}
+
+/// Locks `mutex`. No holder of ours leaves its value half changed, so one that panicked does no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,116 @@
+//! The little DER (ITU-T X.690) that keys are written in, read strictly: definite lengths in their shortest form, and
+//! nothing after the end.
+
+/// `INTEGER`
+pub(super) const INTEGER: u8 = 0x02;
+/// `SEQUENCE`
+pub(super) const SEQUENCE: u8 = 0x30;
+
+/// Bytes that are not the DER that was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DerError;
+
+/// Takes DER values off the front of a slice.
+pub(super) struct DerReader<'a>(&'a [u8]);
+
+impl<'a> DerReader<'a> {
+    /// Reads from the start of `bytes`.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The content of the next value, which has this `tag`.
+    pub(super) fn value(&mut self, tag: u8) -> Result<&'a [u8], DerError> {
+        let rest = self.0.strip_prefix(&[tag]).ok_or(DerError)?;
+        let (len, rest) = match rest {
+            [len @ 0..=0x7f, rest @ ..] => (usize::from(*len), rest),
+            [0x81, len @ 0x80..=0xff, rest @ ..] => (usize::from(*len), rest),
+            [0x82, high @ 1..=0xff, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+            _ => return Err(DerError),
+        };
+        let (content, rest) = rest.split_at_checked(len).ok_or(DerError)?;
+        self.0 = rest;
+        Ok(content)
+    }
+
+    /// The values inside the next value, which has this `tag`.
+    pub(super) fn inside(&mut self, tag: u8) -> Result<Self, DerError> {
+        self.value(tag).map(Self)
+    }
+
+    /// A positive `INTEGER` in its shortest form: its magnitude without a leading zero byte.
+    pub(super) fn positive_integer(&mut self) -> Result<&'a [u8], DerError> {
+        match self.value(INTEGER)? {
+            [] | [0] | [0, 0..=0x7f, ..] | [0x80..=0xff, ..] => Err(DerError),
+            [0, magnitude @ ..] | magnitude => Ok(magnitude),
+        }
+    }
+
+    /// Ends the reading.
+    pub(super) fn finish(self) -> Result<(), DerError> {
+        if self.0.is_empty() { Ok(()) } else { Err(DerError) }
+    }
+}
+
+/// The exponent and the modulus of an `RSAPublicKey` (RFC 8017 A.1.1).
+pub(super) fn rsa_public_key(der: &[u8]) -> Result<(&[u8], &[u8]), DerError> {
+    let mut reader = DerReader::new(der);
+    let mut fields = reader.inside(SEQUENCE)?;
+    reader.finish()?;
+    let modulus = fields.positive_integer()?;
+    let exponent = fields.positive_integer()?;
+    fields.finish()?;
+    Ok((exponent, modulus))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lengths_that_are_not_shortest_or_not_there_are_refused() {
+        let long = [&[0x30, 0x82, 1, 0][..], &[7; 256]].concat();
+        assert_eq!(DerReader::new(&long).value(SEQUENCE), Ok(&[7; 256][..]));
+        let medium = [&[0x30, 0x81, 0x80][..], &[7; 128]].concat();
+        assert_eq!(DerReader::new(&medium).value(SEQUENCE), Ok(&[7; 128][..]));
+        let bad: [&[u8]; 8] = [
+            &[],
+            &[0x30],
+            &[0x31, 0],                         // another tag
+            &[0x30, 0x80, 0, 0],                // indefinite
+            &[0x30, 2, 1],                      // truncated
+            &[0x30, 0x81, 1, 0],                // one byte too many for the length
+            &[0x30, 0x82, 0, 1, 0],             // two bytes too many
+            &[0x30, 0x83, 0, 0, 1, 0, 0, 0, 0], // three
+        ];
+        for der in bad {
+            assert_eq!(DerReader::new(der).value(SEQUENCE), Err(DerError), "{der:02x?}");
+        }
+    }
+
+    #[test]
+    fn integers_that_are_not_positive_and_shortest_are_refused() {
+        for (der, magnitude) in [
+            (&[2, 1, 5][..], Ok(&[5][..])),
+            (&[2, 2, 0, 0x80], Ok(&[0x80][..])),
+        ] {
+            assert_eq!(DerReader::new(der).positive_integer(), magnitude);
+        }
+        for der in [&[2, 0][..], &[2, 1, 0], &[2, 1, 0x80], &[2, 2, 0, 5]] {
+            assert_eq!(
+                DerReader::new(der).positive_integer(),
+                Err(DerError),
+                "{der:02x?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in any::<Vec<u8>>()) {
+            let _ = rsa_public_key(&bytes);
+            let _ = DerReader::new(&bytes).positive_integer();
+        }
+    }
+}
