@@ -22,6 +22,19 @@ pub fn bytes<const N: usize>(random: &dyn Random) -> Result<[u8; N], Error> {
     Ok(bytes)
 }
 
+/// A random UUID (version 4), in its usual text form. It names things; it has too few random bits for a secret.
+///
+/// # Errors
+/// As [`Random::fill`].
+pub fn uuid(random: &dyn Random) -> Result<String, Error> {
+    let mut number = u128::from_be_bytes(bytes(random)?);
+    // RFC 9562, section 5.4: the version in bits 48 to 51, the variant in bits 64 and 65.
+    number = number & !(0xf << 76) | 4 << 76;
+    number = number & !(0b11 << 62) | 0b10 << 62;
+    let hex = format!("{number:032x}");
+    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+}
+
 /// The cryptographic random number generator of aws-lc.
 #[derive(Debug, Default)]
 pub struct SystemRandomSource(SystemRandom);

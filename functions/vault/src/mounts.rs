@@ -1,0 +1,466 @@
+//! Mounts: under which paths the SSH secrets engine and the auth methods answer.
+//!
+//! A mount is one record of the partition `mount`, with its path for sort key; an auth method's path starts with
+//! `auth/`. No mount lies within another, so at most one of a path's leading parts is a mount: [`candidates`] names
+//! them all for one batched read, and [`among`] picks from what was found. What a mount holds lies in a partition
+//! named after its `uuid`, not its path: it moves with its mount, and a mount made anew at an old path starts empty.
+
+use countersign::{
+    Error, Services, random,
+    store::{Condition, Key, Query, Record, Store, StoreError, Table, Write},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+/// The partition of all mounts.
+const PARTITION: &str = "mount";
+/// At most so many segments in a path: each is one more record to look for on every request. Ours.
+const MAX_SEGMENTS: usize = 6;
+/// How many writes one set may hold.
+const MAX_WRITES: usize = 100;
+/// First segments that are taken: the system's own, and the other families' (all of them share one address).
+const RESERVED: [&str; 11] = [
+    "api",
+    "audit",
+    "auth",
+    "cubbyhole",
+    "identity",
+    "ssh_certificate_authorities",
+    "ssh_host_certificates",
+    "ssh_user_certificates",
+    "sys",
+    "vedauth",
+    "vedsdk",
+];
+/// The auth method that is always there and cannot be touched.
+const TOKEN_PATH: &str = "auth/token";
+
+/// What answers at a mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountType {
+    /// The auth method of machines: a role id and a secret id for a token.
+    Approle,
+    /// The SSH secrets engine.
+    Ssh,
+    /// The auth method of tokens themselves.
+    Token,
+}
+
+impl MountType {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approle => "approle",
+            Self::Ssh => "ssh",
+            Self::Token => "token",
+        }
+    }
+
+    /// The secrets engine of that name.
+    pub fn secrets_engine(name: &str) -> Option<Self> {
+        (name == "ssh").then_some(Self::Ssh)
+    }
+
+    /// The auth method of that name, of those that can be enabled.
+    pub fn auth_method(name: &str) -> Option<Self> {
+        (name == "approle").then_some(Self::Approle)
+    }
+}
+
+/// What can be tuned. Lifetimes are in seconds; 0 stands for the system's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MountConfig {
+    /// How long a token, lease or certificate lives where nobody says.
+    pub default_lease_ttl: u64,
+    /// How long it lives at most.
+    pub max_lease_ttl: u64,
+    /// Kept and shown; there is no cache.
+    pub force_no_cache: bool,
+    /// `unauth`, `hidden` or nothing; kept and shown.
+    pub listing_visibility: String,
+    /// Which tokens an auth method gives: `default-service`, `default-batch`, `service` or `batch`; else empty.
+    pub token_type: String,
+    /// Kept and shown: there is no audit device that would hash them.
+    pub audit_non_hmac_request_keys: Vec<String>,
+    /// As above.
+    pub audit_non_hmac_response_keys: Vec<String>,
+    /// Kept and shown.
+    pub passthrough_request_headers: Vec<String>,
+    /// Kept and shown.
+    pub allowed_response_headers: Vec<String>,
+}
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// The path, without slashes at its ends.
+    pub path: String,
+    /// What answers there.
+    #[serde(rename = "type")]
+    pub mount_type: MountType,
+    /// What it is for, for people.
+    #[serde(default)]
+    pub description: String,
+    /// A public handle: the type and eight hexadecimal digits.
+    pub accessor: String,
+    /// Names it for good, whatever its path.
+    pub uuid: String,
+    /// What can be tuned.
+    #[serde(default)]
+    pub config: MountConfig,
+    /// Options of the type. SSH has none, and gives back what it was given, `null` or not.
+    #[serde(default)]
+    pub options: Option<BTreeMap<String, String>>,
+    /// Kept and shown.
+    #[serde(default)]
+    pub local: bool,
+    /// Kept and shown.
+    #[serde(default)]
+    pub seal_wrap: bool,
+    /// Kept and shown.
+    #[serde(default)]
+    pub external_entropy_access: bool,
+}
+
+impl Mount {
+    /// A new mount at `path`, with a handle and a uuid of its own, not stored yet.
+    ///
+    /// # Errors
+    /// As [`random::Random::fill`].
+    pub fn draw(services: &Services, path: &str, mount_type: MountType) -> Result<Self, Error> {
+        let handle = u32::from_be_bytes(random::bytes(&*services.random)?);
+        Ok(Self {
+            path: path.trim_matches('/').to_owned(),
+            mount_type,
+            description: String::new(),
+            accessor: format!("{}_{handle:08x}", mount_type.as_str()),
+            uuid: random::uuid(&*services.random)?,
+            config: MountConfig::default(),
+            options: None,
+            local: false,
+            seal_wrap: false,
+            external_entropy_access: false,
+        })
+    }
+
+    /// Where the mount at `path` lies.
+    pub fn key(path: &str) -> Key {
+        Key::new(Table::Roles, PARTITION, path.trim_matches('/'))
+    }
+
+    /// The partition, in any table, of what this mount holds.
+    pub fn partition(&self) -> String {
+        partition_of(&self.uuid)
+    }
+
+    /// Whether this is an auth method.
+    pub fn is_auth(&self) -> bool {
+        self.path.starts_with("auth/")
+    }
+
+    /// What follows the mount's path and a slash in `path`.
+    pub fn rest<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = path.strip_prefix(&self.path)?;
+        if rest.is_empty() {
+            Some(rest)
+        } else {
+            rest.strip_prefix('/')
+        }
+    }
+}
+
+fn partition_of(uuid: &str) -> String {
+    format!("mount/{uuid}")
+}
+
+/// The keys of every mount that a request for `path` (without leading slash) can be for.
+pub fn candidates(path: &str) -> Vec<Key> {
+    let path = path.trim_end_matches('/');
+    // Neither `auth` nor anything within `sys` is a mount.
+    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+    ends.take(MAX_SEGMENTS)
+        .map(|end| &path[..end])
+        .filter(|part| !part.is_empty() && *part != "auth" && !is_below(part, "sys"))
+        .map(Mount::key)
+        .collect()
+}
+
+/// The mount among the records that were found at the [`candidates`] of a path; other records are passed over.
+///
+/// # Errors
+/// `Internal` where the record of a mount cannot be read.
+pub fn among<'r>(records: impl IntoIterator<Item = &'r Option<Record>>) -> Result<Option<Mount>, Error> {
+    let mounts = records
+        .into_iter()
+        .flatten()
+        .filter(|record| record.key.table == Table::Roles && record.key.partition == PARTITION);
+    mounts
+        .max_by_key(|record| record.key.sort.len())
+        .map(Record::value)
+        .transpose()
+}
+
+/// The mount that requests for `path` go to. One round trip.
+///
+/// # Errors
+/// As [`Store::read`]; `Internal` where a record cannot be read.
+pub async fn resolve(store: &dyn Store, path: &str) -> Result<Option<Mount>, Error> {
+    let keys = candidates(path);
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    among(&store.read(&keys).await?)
+}
+
+/// The mount at exactly `path`, with its record. One round trip.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn read(store: &dyn Store, path: &str) -> Result<Option<(Mount, Record)>, Error> {
+    if path.trim_matches('/').is_empty() {
+        return Ok(None);
+    }
+    let record = countersign::store::read_one(store, &Mount::key(path)).await?;
+    record.map(|record| Ok((record.value()?, record))).transpose()
+}
+
+/// All mounts, auth methods among them, in the order of their paths.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn list(store: &dyn Store) -> Result<Vec<Mount>, Error> {
+    let records = store.query(&Query::partition(Table::Roles, PARTITION)).await?;
+    records.iter().map(Record::value).collect()
+}
+
+/// Adds `mount`. Two round trips to read, one to write.
+///
+/// # Errors
+/// `InvalidRequest` where a mount may not have this path, `Conflict` where a mount is at the path, above or below it.
+pub async fn create(services: &Services, mount: &Mount) -> Result<(), Error> {
+    check_path(&mount.path)?;
+    let turn = Turn::take(&*services.store).await?;
+    check_free(&list(&*services.store).await?, &mount.path, None)?;
+    let put = Write::Put(Record::new(Mount::key(&mount.path), mount)?, Condition::Absent);
+    Ok(services.store.write(&[put, turn.bump(services)?]).await?)
+}
+
+/// Stores a changed `mount` (its path must be the same) in place of `record`.
+///
+/// # Errors
+/// `Conflict` where another request was quicker.
+pub async fn update(services: &Services, record: &Record, mount: &Mount) -> Result<(), Error> {
+    let put = Write::Put(record.replaced(mount)?, Condition::Version(record.version));
+    Ok(services.store.write(&[put]).await?)
+}
+
+/// Moves a mount with all that it holds.
+///
+/// # Errors
+/// `NotFound` where there is none at `from`; as [`create`] for `to`.
+pub async fn rename(services: &Services, from: &str, to: &str) -> Result<Mount, Error> {
+    let (from, to) = (from.trim_matches('/'), to.trim_matches('/'));
+    check_path(to)?;
+    let turn = Turn::take(&*services.store).await?;
+    let mounts = list(&*services.store).await?;
+    let old = mounts
+        .iter()
+        .find(|mount| mount.path == from && from != TOKEN_PATH);
+    let Some(old) = old else {
+        return Err(Error::NotFound(format!("no matching mount at \"{from}/\"")));
+    };
+    if old.is_auth() != to.starts_with("auth/") {
+        let reason = format!("an auth method stays below auth/, and a secrets engine outside it: \"{to}/\"");
+        return Err(Error::invalid("to", reason));
+    }
+    check_free(&mounts, to, Some(from))?;
+    let new = Mount {
+        path: to.to_owned(),
+        ..old.clone()
+    };
+    let writes = [
+        Write::Delete(Mount::key(from), Condition::Present),
+        Write::Put(Record::new(Mount::key(to), &new)?, Condition::Absent),
+        turn.bump(services)?,
+    ];
+    services.store.write(&writes).await?;
+    Ok(new)
+}
+
+/// Removes the mount at `path` and then what it holds in the roles table; says what was there. Should the process
+/// die in between, nothing leads to what remained.
+///
+/// # Errors
+/// `InvalidRequest` for the method of tokens, which cannot be removed; as [`Store::write`].
+pub async fn delete(services: &Services, path: &str) -> Result<Option<Mount>, Error> {
+    if path.trim_matches('/') == TOKEN_PATH {
+        return Err(Error::invalid(
+            "path",
+            "token credential backend cannot be disabled",
+        ));
+    }
+    let Some((mount, record)) = read(&*services.store, path).await? else {
+        return Ok(None);
+    };
+    match services
+        .store
+        .write(&[Write::Delete(record.key, Condition::Present)])
+        .await
+    {
+        Ok(()) => {}
+        Err(StoreError::ConditionFailed(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    purge(&*services.store, Table::Roles, &mount.partition()).await?;
+    Ok(Some(mount))
+}
+
+/// Removes every record of a partition.
+async fn purge(store: &dyn Store, table: Table, partition: &str) -> Result<(), Error> {
+    loop {
+        let query = Query {
+            limit: MAX_WRITES,
+            ..Query::partition(table, partition)
+        };
+        let records = store.query(&query).await?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        let deletes = records
+            .into_iter()
+            .map(|record| Write::Delete(record.key, Condition::Always));
+        store.write(&deletes.collect::<Vec<_>>()).await?;
+    }
+}
+
+/// Makes the mounts that a new account has: `ssh`, and the auth method of tokens. Does nothing where they were made
+/// before, removed since or not; says whether it did.
+///
+/// # Errors
+/// As [`Store::write`].
+pub async fn seed(services: &Services) -> Result<bool, Error> {
+    let mut writes = vec![Turn::first().bump(services)?];
+    for (path, mount_type, description) in [
+        ("ssh", MountType::Ssh, ""),
+        (TOKEN_PATH, MountType::Token, "token based credentials"),
+    ] {
+        let mut mount = Mount::draw(services, path, mount_type)?;
+        mount.description = description.into();
+        if mount.is_auth() {
+            mount.config.token_type = "default-service".into();
+        }
+        writes.push(Write::Put(
+            Record::new(Mount::key(path), &mount)?,
+            Condition::Absent,
+        ));
+    }
+    match services.store.write(&writes).await {
+        Ok(()) => Ok(true),
+        Err(StoreError::ConditionFailed(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Changes of the set of mounts take turns, or two of them could nest: each replaces this record.
+struct Turn(Option<Record>);
+
+impl Turn {
+    fn key() -> Key {
+        Key::new(Table::Roles, "mount-turn", "turn")
+    }
+
+    fn first() -> Self {
+        Self(None)
+    }
+
+    async fn take(store: &dyn Store) -> Result<Self, Error> {
+        Ok(Self(countersign::store::read_one(store, &Self::key()).await?))
+    }
+
+    /// The next turn. Its random content keeps two requests from taking each other's for their own.
+    fn bump(self, services: &Services) -> Result<Write, Error> {
+        let mark = random::uuid(&*services.random)?;
+        Ok(match self.0 {
+            Some(record) => Write::Put(record.replaced(&mark)?, Condition::Version(record.version)),
+            None => Write::Put(Record::new(Self::key(), &mark)?, Condition::Absent),
+        })
+    }
+}
+
+/// Whether `path` is `above` or lies below it.
+fn is_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn check_free(mounts: &[Mount], path: &str, except: Option<&str>) -> Result<(), Error> {
+    let others = mounts.iter().filter(|mount| Some(mount.path.as_str()) != except);
+    for Mount { path: taken, .. } in others {
+        if is_below(path, taken) || is_below(taken, path) {
+            // An auth method's conflict is named without its prefix, as the real product does.
+            let taken = taken.strip_prefix("auth/").unwrap_or(taken);
+            return Err(Error::Conflict(format!("path is already in use at {taken}/")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a mount may have this path: a few plain segments, the first one not taken.
+fn check_path(path: &str) -> Result<(), Error> {
+    let (first, below_auth) = match path.strip_prefix("auth/") {
+        Some(rest) => (rest, true),
+        None => (path, false),
+    };
+    let first = first.split('/').next().unwrap_or_default();
+    if !below_auth && RESERVED.iter().any(|taken| taken.eq_ignore_ascii_case(first)) || path == TOKEN_PATH {
+        return Err(Error::invalid("path", format!("cannot mount \"{path}/\"")));
+    }
+    let plain = |segment: &str| {
+        !segment.is_empty()
+            && segment != "."
+            && segment != ".."
+            && segment
+                .chars()
+                .all(|c| !c.is_control() && !c.is_whitespace() && !"?#%+*\\".contains(c))
+    };
+    if !path.split('/').all(plain) || path.len() > 256 || path.split('/').count() > MAX_SEGMENTS {
+        let reason = format!(
+            "a mount path has 1 to {MAX_SEGMENTS} segments between single slashes and at most 256 bytes, without \
+             blanks, control characters, `.`, `..` and any of ? # % + * \\"
+        );
+        return Err(Error::invalid("path", reason));
+    }
+    Ok(())
+}
+
+/// What this process has seen of mounts: which path has which uuid. A request reads the mount and, in the same round
+/// trip, what it holds at the guessed place; the mount's record then says whether the guess was right. So nothing
+/// that is out of date ever decides.
+#[derive(Debug, Default)]
+pub struct MountHints(Mutex<HashMap<String, String>>);
+
+impl MountHints {
+    /// At most so many are remembered.
+    const LIMIT: usize = 1024;
+
+    /// The remembered mount that `path` belongs to: its path, and the partition of what it holds.
+    pub fn guess(&self, path: &str) -> Option<(String, String)> {
+        let hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        candidates(path).into_iter().find_map(|Key { sort: mount, .. }| {
+            let uuid = hints.get(&mount)?;
+            Some((mount, partition_of(uuid)))
+        })
+    }
+
+    /// Remembers `mount`.
+    pub fn remember(&self, mount: &Mount) {
+        let mut hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if hints.len() >= Self::LIMIT {
+            hints.clear();
+        }
+        hints.insert(mount.path.clone(), mount.uuid.clone());
+    }
+}
