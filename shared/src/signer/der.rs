@@ -1,10 +1,29 @@
 //! The little DER (ITU-T X.690) that keys are written in, read strictly: definite lengths in their shortest form, and
 //! nothing after the end.
 
+/// `BIT STRING`
+#[cfg(any(feature = "kms", feature = "private-key"))]
+pub(super) const BIT_STRING: u8 = 0x03;
 /// `INTEGER`
 pub(super) const INTEGER: u8 = 0x02;
+/// `OCTET STRING`
+#[cfg(feature = "private-key")]
+pub(super) const OCTET_STRING: u8 = 0x04;
+/// `OBJECT IDENTIFIER`
+#[cfg(any(feature = "kms", feature = "private-key"))]
+pub(super) const OID: u8 = 0x06;
 /// `SEQUENCE`
 pub(super) const SEQUENCE: u8 = 0x30;
+
+/// secp256r1, 1.2.840.10045.3.1.7 (RFC 5480 §2.1.1.1).
+#[cfg(any(feature = "kms", feature = "private-key"))]
+pub(super) const OID_P256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+/// secp384r1, 1.3.132.0.34.
+#[cfg(any(feature = "kms", feature = "private-key"))]
+pub(super) const OID_P384: [u8; 5] = [0x2b, 0x81, 4, 0, 0x22];
+/// secp521r1, 1.3.132.0.35.
+#[cfg(any(feature = "kms", feature = "private-key"))]
+pub(super) const OID_P521: [u8; 5] = [0x2b, 0x81, 4, 0, 0x23];
 
 /// Bytes that are not the DER that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +80,20 @@ pub(super) fn rsa_public_key(der: &[u8]) -> Result<(&[u8], &[u8]), DerError> {
     let exponent = fields.positive_integer()?;
     fields.finish()?;
     Ok((exponent, modulus))
+}
+
+/// Appends a value with this `tag`.
+///
+/// # Panics
+/// Where `content` has 256 bytes or more, as no elliptic-curve key of ours has.
+#[cfg(feature = "private-key")]
+pub(super) fn write_value(tag: u8, content: &[u8], out: &mut Vec<u8>) {
+    out.push(tag);
+    match u8::try_from(content.len()).expect("the content is short") {
+        len @ 0..=0x7f => out.push(len),
+        len => out.extend([0x81, len]),
+    }
+    out.extend_from_slice(content);
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
 use async_trait::async_trait;
 use aws_lc_rs::{
     encoding::AsDer,
-    error::Unspecified,
+    error::{KeyRejected, Unspecified},
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
@@ -63,6 +63,15 @@ impl fmt::Display for KeyError {
 }
 
 impl std::error::Error for KeyError {}
+
+impl From<KeyRejected> for KeyError {
+    fn from(error: KeyRejected) -> Self {
+        match error.to_string().as_str() {
+            "TooSmall" | "TooLarge" => Self::RsaSize,
+            _ => Self::Unsupported,
+        }
+    }
+}
 
 impl From<PublicKeyError> for KeyError {
     fn from(error: PublicKeyError) -> Self {
@@ -177,7 +186,8 @@ impl Signer for InProcessSigner {
     }
 }
 
-fn ecdsa(curve: Curve) -> &'static EcdsaSigningAlgorithm {
+/// How keys on `curve` sign.
+pub(super) fn ecdsa(curve: Curve) -> &'static EcdsaSigningAlgorithm {
     match curve {
         Curve::P256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
         Curve::P384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
@@ -234,7 +244,9 @@ struct Handover<T> {
 ///
 /// # Panics
 /// Where `work` does.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<T> {
+pub(super) async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<T> {
     let handover = Arc::new(Mutex::new(Handover {
         value: None,
         waker: None,

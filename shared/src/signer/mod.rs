@@ -9,6 +9,8 @@ mod keyring;
 pub mod kms;
 #[cfg(feature = "local-key")]
 pub mod local;
+#[cfg(feature = "private-key")]
+pub mod private_key;
 
 #[cfg(any(feature = "kms", feature = "local-key"))]
 use cache::SignerCache;
