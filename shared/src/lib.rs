@@ -7,6 +7,7 @@ pub mod acl;
 pub mod audit;
 pub mod authority;
 pub mod certificates;
+pub mod client;
 pub mod clock;
 pub mod error;
 pub mod issue;

@@ -1,3 +1,30 @@
-//! Vault's SSH secrets engine and what its clients need beside it.
+//! Vault's SSH secrets engine, spoken by Countersign, and what its clients need beside it: the paths below `/v1/`.
 
+#[allow(dead_code, unused_imports, unused_macros)] // the paths that use all of it arrive one by one
+mod api;
+mod auth;
+mod error;
 pub mod mounts;
+mod refusal;
+mod routes;
+
+use axum::{Router, routing::any};
+use countersign::Services;
+use std::sync::Arc;
+
+/// All of the dialect: `/v1/` and everything below it, and nothing else.
+///
+/// A server puts a [`countersign::client::ClientAddress`] into the extensions of each request.
+pub fn router(services: Services) -> Router {
+    let vault = Arc::new(api::Vault::new(services));
+    Router::new()
+        .route("/v1", any(api::serve))
+        .route("/v1/", any(api::serve))
+        .route("/v1/{*path}", any(api::serve))
+        .with_state(vault)
+}
+
+/// The dialect alone on a port: what lies outside `/v1/` is answered as Vault answers it.
+pub fn standalone(services: Services) -> Router {
+    router(services).fallback(api::outside)
+}

@@ -1,0 +1,154 @@
+//! What a handler is given.
+
+use super::{fields::Fields, request::Operation, route::Captures};
+use crate::{auth::Caller, error::Failure, mounts::Mount};
+use countersign::{
+    Services,
+    issue::{self, Issuance, Issued, Origin},
+    store::{Key, Record},
+    types::SecretToken,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// One authorised call of a handler.
+pub(crate) struct Call {
+    pub(crate) services: Services,
+    pub(crate) operation: Operation,
+    /// The whole path below `/v1/`, without slashes at its ends.
+    pub(crate) path: String,
+    pub(crate) captures: Captures,
+    pub(crate) fields: Fields,
+    /// The mount, for a route below one.
+    pub(crate) mount: Option<Mount>,
+    /// Who calls, except on a public route.
+    pub(crate) caller: Option<Caller>,
+    /// The token that was sent, looked at or not.
+    pub(crate) token: Option<SecretToken>,
+    pub(crate) source_ip: Option<IpAddr>,
+    pub(crate) request_id: String,
+    pub(crate) records: Records,
+    /// Whether the handler's work has written its own line to the log.
+    pub(crate) is_logged: AtomicBool,
+}
+
+/// The records that a request has read so far.
+#[derive(Debug, Default)]
+pub(crate) struct Records(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    records: BTreeMap<Key, Option<Record>>,
+    used: BTreeSet<Key>,
+}
+
+impl Records {
+    /// Takes what was read along with something else.
+    pub(crate) fn add(&self, keys: &[Key], records: Vec<Option<Record>>) {
+        self.known().records.extend(keys.iter().cloned().zip(records));
+    }
+
+    /// The keys that the request had a use for.
+    pub(crate) fn used(&self) -> Vec<Key> {
+        self.known().used.iter().cloned().collect()
+    }
+
+    /// Reads those of `keys` that are not known yet, together.
+    pub(crate) async fn prefetch(&self, services: &Services, keys: &[Key]) -> Result<(), Failure> {
+        let unknown: Vec<Key> = {
+            let known = self.known();
+            keys.iter()
+                .filter(|key| !known.records.contains_key(key))
+                .cloned()
+                .collect()
+        };
+        if !unknown.is_empty() {
+            let records = services
+                .store
+                .read(&unknown)
+                .await
+                .map_err(countersign::Error::from)?;
+            self.add(&unknown, records);
+        }
+        Ok(())
+    }
+
+    /// The records at `keys`; those that are not known yet are read together.
+    pub(crate) async fn read(
+        &self,
+        services: &Services,
+        keys: &[Key],
+    ) -> Result<Vec<Option<Record>>, Failure> {
+        self.prefetch(services, keys).await?;
+        let mut known = self.known();
+        known.used.extend(keys.iter().cloned());
+        Ok(keys
+            .iter()
+            .map(|key| known.records.get(key).cloned().flatten())
+            .collect())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing panics while it holds the lock, and half of an extended map is a map.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call {
+    /// The caller, on a route that needs one.
+    pub(crate) fn caller(&self) -> Result<&Caller, Failure> {
+        self.caller.as_ref().ok_or_else(Failure::no_token)
+    }
+
+    /// The mount, on a route below one.
+    pub(crate) fn mount(&self) -> Result<&Mount, Failure> {
+        self.mount
+            .as_ref()
+            .ok_or_else(|| Failure::internal("a route below a mount was called without one"))
+    }
+
+    /// What the path captured under `name`.
+    pub(crate) fn captured(&self, name: &str) -> &str {
+        self.captures
+            .iter()
+            .find(|(captured, _)| *captured == name)
+            .map_or("", |(_, text)| text)
+    }
+
+    /// The records at `keys`, in one round trip, or in none where they came along with the token.
+    pub(crate) async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, Failure> {
+        self.records.read(&self.services, keys).await
+    }
+
+    /// The record at `key`.
+    pub(crate) async fn read_one(&self, key: &Key) -> Result<Option<Record>, Failure> {
+        Ok(self.read(std::slice::from_ref(key)).await?.pop().flatten())
+    }
+
+    /// Who asks, for records and logs; `role` as this family names it.
+    pub(crate) fn origin(&self, role: String) -> Origin {
+        let caller = self.caller.as_ref();
+        Origin {
+            family: "vault",
+            role,
+            accessor: caller.map(|caller| caller.accessor.clone()).unwrap_or_default(),
+            display_name: caller
+                .map(|caller| caller.display_name.clone())
+                .unwrap_or_default(),
+            source_ip: self.source_ip,
+            request_id: self.request_id.clone(),
+        }
+    }
+
+    /// Issues a certificate; the core logs the decision.
+    pub(crate) async fn issue(&self, issuance: Issuance<'_>) -> Result<Issued, Failure> {
+        self.is_logged.store(true, Ordering::Relaxed);
+        Ok(issue::issue(&self.services, issuance).await?)
+    }
+}

@@ -1,0 +1,463 @@
+//! The fields of a request: what a path declares, and what a caller may write for it.
+//!
+//! Whether a field was sent matters beside its value, so the values are only those that were sent.
+
+use super::json::Json;
+use countersign::types::{DurationError, parse_duration};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A field that a path knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// Another spelling, taken for this one where this one is not sent.
+    pub(crate) alias: Option<&'static str>,
+}
+
+/// What may be written for a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bool,
+    /// A text with commas, or an array.
+    CommaList,
+    /// Seconds, or a text with units. `null` is as good as not sent.
+    Duration,
+    /// The same, and an empty text is as good as not sent too.
+    OptionalDuration,
+    Int,
+    /// An object whose values become texts, or an array of such objects.
+    Map,
+    /// An object with any values.
+    Object,
+    Text,
+}
+
+impl Field {
+    pub(crate) const fn new(name: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            alias: None,
+        }
+    }
+
+    pub(crate) const fn aliased(name: &'static str, alias: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            alias: Some(alias),
+        }
+    }
+}
+
+/// Shorthands for tables of fields.
+pub(crate) const fn text(name: &'static str) -> Field {
+    Field::new(name, Kind::Text)
+}
+pub(crate) const fn flag(name: &'static str) -> Field {
+    Field::new(name, Kind::Bool)
+}
+pub(crate) const fn int(name: &'static str) -> Field {
+    Field::new(name, Kind::Int)
+}
+pub(crate) const fn duration(name: &'static str) -> Field {
+    Field::new(name, Kind::Duration)
+}
+pub(crate) const fn map(name: &'static str) -> Field {
+    Field::new(name, Kind::Map)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value {
+    Bool(bool),
+    DurationSecs(u64),
+    Int(i64),
+    List(Vec<String>),
+    Map(BTreeMap<String, String>),
+    Object(BTreeMap<String, Json>),
+    Text(String),
+}
+
+/// The fields that were sent, each of the type that its path declares.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields(BTreeMap<&'static str, Value>);
+
+/// What is wrong with a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FieldError {
+    name: &'static str,
+    reason: String,
+}
+
+impl std::fmt::Display for FieldError {
+    /// In the words of the real product, but without the value, which could be a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, reason } = self;
+        write!(
+            f,
+            "Field validation failed: error converting input for field \"{name}\": {reason}"
+        )
+    }
+}
+
+/// The raw parameters of a request.
+pub(crate) type Parameters = BTreeMap<String, Json>;
+
+/// Gives each parameter that stands under an alias its proper name.
+pub(crate) fn resolve_aliases(declared: &[Field], parameters: &mut Parameters) {
+    for field in declared {
+        let Some(alias) = field.alias else { continue };
+        if !parameters.contains_key(field.name)
+            && let Some(value) = parameters.remove(alias)
+        {
+            parameters.insert(field.name.to_owned(), value);
+        }
+    }
+}
+
+/// The warnings that an answer with data carries: about names that the path does not know, and about names that the
+/// path itself gives.
+pub(crate) fn warnings(
+    declared: &[Field],
+    captures: &[(&'static str, String)],
+    sent: &Parameters,
+) -> Vec<String> {
+    let captured = |name: &str| captures.iter().any(|(capture, _)| *capture == name);
+    let known = |name: &str| declared.iter().any(|field| field.name == name);
+    let listed = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(" ");
+    let names = || sent.keys().map(String::as_str);
+    let ignored: BTreeSet<_> = names().filter(|name| !known(name) && !captured(name)).collect();
+    let replaced: BTreeSet<_> = names().filter(|name| captured(name)).collect();
+    let mut warnings = Vec::new();
+    if !ignored.is_empty() {
+        warnings.push(format!(
+            "Endpoint ignored these unrecognized parameters: [{}]",
+            listed(ignored)
+        ));
+    }
+    if !replaced.is_empty() {
+        warnings.push(format!(
+            "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]",
+            listed(replaced)
+        ));
+    }
+    warnings
+}
+
+impl Fields {
+    /// Takes the `sent` parameters that the path has `declared`.
+    pub(crate) fn parse(declared: &[Field], sent: &Parameters) -> Result<Self, FieldError> {
+        let mut values = BTreeMap::new();
+        for field in declared {
+            let Some(json) = sent.get(field.name) else {
+                continue;
+            };
+            let converted = convert(field.kind, json).map_err(|reason| FieldError {
+                name: field.name,
+                reason,
+            })?;
+            if let Some(value) = converted {
+                values.insert(field.name, value);
+            }
+        }
+        Ok(Self(values))
+    }
+
+    /// Whether the field was sent, with whatever value.
+    pub(crate) fn was_sent(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// The text, empty where it was not sent.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        match self.0.get(name) {
+            Some(Value::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// The switch, if it was sent.
+    pub(crate) fn bool(&self, name: &str) -> Option<bool> {
+        match self.0.get(name) {
+            Some(Value::Bool(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The switch, off where it was not sent.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.bool(name).unwrap_or_default()
+    }
+
+    /// The number, if it was sent.
+    pub(crate) fn int(&self, name: &str) -> Option<i64> {
+        match self.0.get(name) {
+            Some(Value::Int(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The duration in seconds, if it was sent.
+    pub(crate) fn duration_secs(&self, name: &str) -> Option<u64> {
+        match self.0.get(name) {
+            Some(Value::DurationSecs(secs)) => Some(*secs),
+            _ => None,
+        }
+    }
+
+    /// The list, if it was sent.
+    pub(crate) fn list(&self, name: &str) -> Option<&[String]> {
+        match self.0.get(name) {
+            Some(Value::List(items)) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The map, if it was sent.
+    pub(crate) fn map(&self, name: &str) -> Option<&BTreeMap<String, String>> {
+        match self.0.get(name) {
+            Some(Value::Map(map)) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The object, if it was sent.
+    pub(crate) fn object(&self, name: &str) -> Option<&BTreeMap<String, Json>> {
+        match self.0.get(name) {
+            Some(Value::Object(object)) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+fn convert(kind: Kind, json: &Json) -> Result<Option<Value>, String> {
+    Ok(Some(match kind {
+        Kind::Bool => Value::Bool(to_bool(json)?),
+        Kind::CommaList => Value::List(to_list(json)?),
+        Kind::Duration | Kind::OptionalDuration => match json {
+            Json::Null => return Ok(None),
+            Json::Text(text) if text.is_empty() && kind == Kind::OptionalDuration => return Ok(None),
+            _ => Value::DurationSecs(to_duration(json)?),
+        },
+        Kind::Int => Value::Int(to_int(json)?),
+        Kind::Map => Value::Map(to_map(json)?),
+        Kind::Object => Value::Object(to_object(json)?),
+        Kind::Text => Value::Text(to_text(json)?),
+    }))
+}
+
+fn unconvertible(wanted: &str, json: &Json) -> String {
+    format!(
+        "'' expected type '{wanted}', got unconvertible type '{}'",
+        json.kind()
+    )
+}
+
+fn to_text(json: &Json) -> Result<String, String> {
+    match json {
+        Json::Bool(value) => Ok(String::from(if *value { "1" } else { "0" })),
+        Json::Null => Ok(String::new()),
+        Json::Number(text) | Json::Text(text) => Ok(text.clone()),
+        Json::Array(_) | Json::Object(_) => Err(unconvertible("string", json)),
+    }
+}
+
+/// Reads a truth value as Go's `strconv.ParseBool` does.
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn to_bool(json: &Json) -> Result<bool, String> {
+    let unreadable = || "'' cannot parse value as 'bool': strconv.ParseBool: invalid syntax".to_owned();
+    match json {
+        Json::Bool(value) => Ok(*value),
+        Json::Null => Ok(false),
+        Json::Number(text) => text
+            .parse::<i64>()
+            .map(|number| number != 0)
+            .map_err(|_| unreadable()),
+        Json::Text(text) if text.is_empty() => Ok(false),
+        Json::Text(text) => parse_bool(text).ok_or_else(unreadable),
+        Json::Array(_) | Json::Object(_) => Err(unconvertible("bool", json)),
+    }
+}
+
+fn to_int(json: &Json) -> Result<i64, String> {
+    let unreadable = || "'' cannot parse value as 'int': strconv.ParseInt: invalid syntax".to_owned();
+    match json {
+        Json::Bool(value) => Ok((*value).into()),
+        Json::Null => Ok(0),
+        Json::Number(text) => text.parse().map_err(|_| unreadable()),
+        Json::Text(text) if text.is_empty() => Ok(0),
+        Json::Text(text) => parse_int(text).ok_or_else(unreadable),
+        Json::Array(_) | Json::Object(_) => Err(unconvertible("int", json)),
+    }
+}
+
+/// Reads a number as Go's `strconv.ParseInt` with base 0 does, so `0x16` and `0o26` too.
+pub(crate) fn parse_int(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (digits, radix) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (&digits[2..], 16),
+        [b'0', b'o' | b'O', ..] => (&digits[2..], 8),
+        [b'0', b'b' | b'B', ..] => (&digits[2..], 2),
+        [b'0', _, ..] => (&digits[1..], 8),
+        _ => (digits, 10),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    let value = i128::from_str_radix(digits, radix).ok()?;
+    i64::try_from(if negative { -value } else { value }).ok()
+}
+
+fn to_duration(json: &Json) -> Result<u64, String> {
+    let text = match json {
+        Json::Number(text) | Json::Text(text) => text,
+        Json::Array(_) | Json::Bool(_) | Json::Null | Json::Object(_) => {
+            return Err(unconvertible("duration", json));
+        }
+    };
+    if text.is_empty() {
+        return Ok(0);
+    }
+    parse_duration(text).map_err(|error| match error {
+        DurationError::Negative => format!("cannot provide negative value '{text}'"),
+        DurationError::NotADuration | DurationError::TooLong => error.to_string(),
+    })
+}
+
+fn to_list(json: &Json) -> Result<Vec<String>, String> {
+    match json {
+        Json::Array(items) => items
+            .iter()
+            .map(|item| Ok(to_text(item)?.trim().to_owned()))
+            .collect(),
+        Json::Object(_) => Err(unconvertible("[]string", json)),
+        _ => Ok(comma_separated(&to_text(json)?)),
+    }
+}
+
+/// The parts between the commas, trimmed; none of an empty text.
+fn comma_separated(text: &str) -> Vec<String> {
+    if text.trim().is_empty() {
+        return Vec::new();
+    }
+    text.split(',').map(|part| part.trim().to_owned()).collect()
+}
+
+fn to_object(json: &Json) -> Result<BTreeMap<String, Json>, String> {
+    match json {
+        Json::Array(items) => {
+            let mut merged = BTreeMap::new();
+            for item in items {
+                merged.extend(to_object(item)?);
+            }
+            Ok(merged)
+        }
+        Json::Null => Ok(BTreeMap::new()),
+        Json::Object(members) => Ok(members.clone()),
+        Json::Bool(_) | Json::Number(_) | Json::Text(_) => {
+            Err(format!("'' expected a map, got '{}'", json.kind()))
+        }
+    }
+}
+
+fn to_map(json: &Json) -> Result<BTreeMap<String, String>, String> {
+    let shown = |value: &Json| match value {
+        Json::Bool(value) => Ok(value.to_string()),
+        Json::Null => Ok("<nil>".to_owned()),
+        _ => to_text(value),
+    };
+    to_object(json)?
+        .into_iter()
+        .map(|(name, value)| Ok((name, shown(&value)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(kind: Kind, json: &str) -> Result<Option<Value>, String> {
+        convert(kind, &Json::parse(json.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn every_accepted_encoding_is_read() {
+        let ok = |value| Ok(Some(value));
+        let text = |text: &str| ok(Value::Text(text.into()));
+        assert_eq!(one(Kind::Text, "22"), text("22"));
+        assert_eq!(one(Kind::Text, "true"), text("1"));
+        assert_eq!(one(Kind::Text, "null"), text(""));
+        for json in ["true", "\"true\"", "\"1\"", "1", "\"t\""] {
+            assert_eq!(one(Kind::Bool, json), ok(Value::Bool(true)), "{json}");
+        }
+        for json in ["false", "\"\"", "null", "0"] {
+            assert_eq!(one(Kind::Bool, json), ok(Value::Bool(false)), "{json}");
+        }
+        for (json, number) in [
+            ("22", 22),
+            ("\"22\"", 22),
+            ("\"\"", 0),
+            ("null", 0),
+            ("\"0x16\"", 22),
+            ("true", 1),
+        ] {
+            assert_eq!(one(Kind::Int, json), ok(Value::Int(number)), "{json}");
+        }
+        for (json, secs) in [
+            ("60", 60),
+            ("\"60\"", 60),
+            ("\"1h30m\"", 5400),
+            ("\"500ms\"", 0),
+            ("\"\"", 0),
+        ] {
+            assert_eq!(one(Kind::Duration, json), ok(Value::DurationSecs(secs)), "{json}");
+        }
+        assert_eq!(one(Kind::Duration, "null"), Ok(None));
+        assert_eq!(one(Kind::OptionalDuration, "\"\""), Ok(None));
+        let list = |items: &[&str]| ok(Value::List(items.iter().map(|item| (*item).to_owned()).collect()));
+        assert_eq!(one(Kind::CommaList, "\"a, b\""), list(&["a", "b"]));
+        assert_eq!(one(Kind::CommaList, "[\" a,b\", \"c\"]"), list(&["a,b", "c"]));
+        assert_eq!(one(Kind::CommaList, "\"\""), list(&[]));
+        let merged = ok(Value::Map(BTreeMap::from(
+            [("a", "1"), ("b", "true"), ("c", "<nil>")].map(|(name, value)| (name.into(), value.into())),
+        )));
+        assert_eq!(
+            one(Kind::Map, r#"[{"a": 2, "b": true}, {"a": 1, "c": null}]"#),
+            merged
+        );
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for (kind, json) in [
+            (Kind::Text, "[]"),
+            (Kind::Text, "{}"),
+            (Kind::Bool, "\"yes\""),
+            (Kind::Int, "22.0"),
+            (Kind::Int, "\"x\""),
+            (Kind::Int, "99999999999999999999"),
+            (Kind::Duration, "22.0"),
+            (Kind::Duration, "\"1d12h\""),
+            (Kind::Duration, "-5"),
+            (Kind::Duration, "true"),
+            (Kind::Map, "\"a=b\""),
+            (Kind::Map, "{\"a\": {}}"),
+            (Kind::Object, "[1]"),
+        ] {
+            assert!(one(kind, json).is_err(), "{kind:?} {json}");
+        }
+        let negative = one(Kind::Duration, "\"-5\"").unwrap_err();
+        assert_eq!(negative, "cannot provide negative value '-5'");
+    }
+}

@@ -1,0 +1,144 @@
+//! What a request is answered that cannot be granted.
+
+use crate::refusal;
+use countersign::Error;
+use http::StatusCode;
+use std::time::Duration;
+
+/// A refusal in Vault's shape: a status, texts for the caller, and a reason for the log.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    pub(crate) errors: Vec<String>,
+    pub(crate) retry_after: Option<Duration>,
+    /// One word for the log.
+    pub(crate) kind: &'static str,
+    /// What only the log may say.
+    pub(crate) reason: Option<String>,
+}
+
+impl Failure {
+    /// A refusal with one plain text.
+    pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self {
+            errors: vec![text.into()],
+            ..Self::bare(status)
+        }
+    }
+
+    /// A refusal without a text.
+    pub(crate) fn bare(status: StatusCode) -> Self {
+        Self {
+            status,
+            errors: Vec::new(),
+            retry_after: None,
+            kind: "invalid_request",
+            reason: None,
+        }
+    }
+
+    /// 400: the caller can mend it.
+    pub(crate) fn user(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// A text in the frame that the real product puts around errors of its router and handlers.
+    pub(crate) fn framed(status: StatusCode, text: &str) -> Self {
+        Self::new(status, format!("1 error occurred:\n\t* {text}\n\n"))
+    }
+
+    /// 500 with a text, where the real product answers so to something that the caller can mend.
+    pub(crate) fn server(text: &str) -> Self {
+        Self::framed(StatusCode::INTERNAL_SERVER_ERROR, text)
+    }
+
+    /// 500 without a word about the cause.
+    pub(crate) fn internal(cause: impl Into<countersign::error::Cause>) -> Self {
+        Error::internal(cause).into()
+    }
+
+    /// 404 of a thing that is not there.
+    pub(crate) fn absent() -> Self {
+        Self {
+            kind: "not_found",
+            ..Self::bare(StatusCode::NOT_FOUND)
+        }
+    }
+
+    /// Whether this is the 404 of a thing that is not there.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND && self.errors.is_empty()
+    }
+
+    /// Why, for the log.
+    pub(crate) fn reason_for_log(&self) -> String {
+        self.reason.clone().unwrap_or_else(|| self.errors.join("; "))
+    }
+
+    /// 403 where no token was sent.
+    pub(crate) fn no_token() -> Self {
+        Self {
+            kind: "unauthenticated",
+            ..Self::new(StatusCode::FORBIDDEN, "permission denied")
+        }
+    }
+
+    /// 403 where the token's policies do not allow it.
+    pub(crate) fn denied() -> Self {
+        Self {
+            kind: "permission_denied",
+            ..Self::framed(StatusCode::FORBIDDEN, "permission denied")
+        }
+    }
+
+    /// 404 of a path that no mount and no system path knows.
+    pub(crate) fn no_mount(path: &str) -> Self {
+        let text = format!("no handler for route \"{path}\". route entry not found.");
+        Self {
+            kind: "not_found",
+            ..Self::new(StatusCode::NOT_FOUND, text)
+        }
+    }
+
+    /// 404 of a path within a mount.
+    pub(crate) fn unsupported_path() -> Self {
+        Self {
+            kind: "not_found",
+            ..Self::framed(StatusCode::NOT_FOUND, "unsupported path")
+        }
+    }
+
+    /// 405.
+    pub(crate) fn unsupported_operation() -> Self {
+        Self::framed(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation")
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (kind, reason) = (error.kind(), Some(error.chain()));
+        let text = error.to_string();
+        let failure = match error {
+            Error::Conflict(_) => Self::new(StatusCode::CONFLICT, text),
+            Error::Internal(_) => Self::server(&text),
+            Error::InvalidRequest { .. } => Self::user(text),
+            Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, text),
+            Error::PermissionDenied => Self::denied(),
+            Error::Refused(refusal) => Self::user(refusal::text(&refusal)),
+            Error::Throttled { retry_after } => Self {
+                retry_after,
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, text)
+            },
+            Error::Unauthenticated => Self::new(
+                StatusCode::FORBIDDEN,
+                "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n",
+            ),
+            Error::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, text),
+        };
+        Self {
+            kind,
+            reason,
+            ..failure
+        }
+    }
+}
