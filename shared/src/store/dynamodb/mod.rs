@@ -1,0 +1,225 @@
+//! The [`Store`] over DynamoDB, the only implementation: local mode and the tests run it against an embedded engine.
+//!
+//! A record is one item: its key (`pk`, `sk`), `body` as text, `version` as a number, and where the record has
+//! them `expires_at` (a number, the table's time to live) and the key attributes of the listing index.
+//!
+//! # What an answer means
+//!
+//! The client repeats an attempt that failed on the way, so an answer may belong to a second attempt while the
+//! first one did its work unheard. Success is always true. Any other end of a write of which an attempt was lost
+//! (no answer, or a server error) is reported as `Unavailable`: nobody can tell any more whether a condition
+//! failed because of somebody else or because of the lost attempt itself. What can be told is told:
+//! - a lone `Put` whose condition fails and that finds its own record in its place succeeded;
+//! - a set of writes carries a token of its own, by which DynamoDB knows a repeated attempt and gives the first
+//!   one's answer (for ten minutes);
+//! - a set of writes that its caller repeats later, under a new token, succeeded if it consists of `Put`s that all
+//!   fail and all find their own record, beside `Check`s that hold. Then nothing of its effect is missing,
+//!   whoever brought it about. A set that holds a `Delete`, or a `Put` whose condition still holds, is never
+//!   explained away: that something of it lies there does not prove that the rest was done.
+//!
+//! A caller that needs to be the only one to succeed therefore puts something of its own into the body, such as
+//! an identifier drawn at random: two callers who write the very same bytes are one caller.
+
+mod client;
+mod condition;
+mod failure;
+mod item;
+mod range;
+mod tables;
+mod write;
+
+pub use client::{client_config, retries, timeouts};
+pub use tables::{TableNames, create_tables};
+
+use super::{Key, Query, Record, Store, StoreError, Write, dynamodb::item::Item};
+use async_trait::async_trait;
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, KeysAndAttributes},
+};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+/// DynamoDB gives at most so many items to one batched read.
+const BATCH: usize = 100;
+/// A batched read that gets nowhere so many times in a row is being throttled.
+const FRUITLESS_ROUNDS: u32 = 4;
+/// The wait after the first such time; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Three DynamoDB tables.
+#[derive(Clone, Debug)]
+pub struct DynamoDb {
+    client: Client,
+    names: TableNames,
+}
+
+impl DynamoDb {
+    /// The tables called `names`, reached through `client`, which [`client_config`] has configured.
+    pub fn new(client: Client, names: TableNames) -> Self {
+        Self { client, names }
+    }
+
+    async fn read_one(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(self.names.of(key.table))
+            .set_key(Some(item::key(key)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| failure::of("GetItem", &error))?;
+        answer.item.map(|item| item::parse(key.table, item)).transpose()
+    }
+
+    async fn read_batch(&self, keys: &[&Key], found: &mut HashMap<Key, Record>) -> Result<(), StoreError> {
+        let mut wanted = self.request(keys)?;
+        let mut fruitless = 0;
+        loop {
+            let answer = self
+                .client
+                .batch_get_item()
+                .set_request_items(Some(wanted))
+                .send()
+                .await
+                .map_err(|error| failure::of("BatchGetItem", &error))?;
+            let before = found.len();
+            for (name, items) in answer.responses.unwrap_or_default() {
+                let table = self
+                    .names
+                    .table(&name)
+                    .ok_or_else(|| failure::unusable("an answer for a foreign table"))?;
+                for item in items {
+                    let record = item::parse(table, item)?;
+                    found.insert(record.key.clone(), record);
+                }
+            }
+            wanted = answer.unprocessed_keys.unwrap_or_default();
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            // A part may be left over for its size (16 MB), which is no reason to wait, or for want of capacity.
+            if found.len() == before {
+                fruitless += 1;
+                if fruitless == FRUITLESS_ROUNDS {
+                    return Err(StoreError::Throttled);
+                }
+                tokio::time::sleep(FIRST_PAUSE * 2u32.pow(fruitless - 1)).await;
+            } else {
+                fruitless = 0;
+            }
+        }
+    }
+
+    fn request(&self, keys: &[&Key]) -> Result<HashMap<String, KeysAndAttributes>, StoreError> {
+        let mut tables: HashMap<&str, Vec<Item>> = HashMap::new();
+        for key in keys {
+            tables
+                .entry(self.names.of(key.table))
+                .or_default()
+                .push(item::key(key));
+        }
+        tables
+            .into_iter()
+            .map(|(name, keys)| {
+                let keys = KeysAndAttributes::builder()
+                    .set_keys(Some(keys))
+                    .consistent_read(true)
+                    .build();
+                Ok((name.to_owned(), keys.map_err(failure::unusable)?))
+            })
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Store for DynamoDb {
+    async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        if let [key] = keys {
+            return Ok(vec![self.read_one(key).await?]);
+        }
+        let mut seen = HashSet::with_capacity(keys.len());
+        let distinct: Vec<&Key> = keys.iter().filter(|key| seen.insert(*key)).collect();
+        let mut found = HashMap::with_capacity(distinct.len());
+        for batch in distinct.chunks(BATCH) {
+            self.read_batch(batch, &mut found).await?;
+        }
+        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+    }
+
+    async fn write(&self, writes: &[Write]) -> Result<(), StoreError> {
+        match writes {
+            [Write::Put(record, condition)] => self.put(record, *condition).await,
+            [Write::Delete(key, condition)] => self.delete(key, *condition).await,
+            _ => self.transact(writes).await,
+        }
+    }
+
+    async fn query(&self, query: &Query) -> Result<Vec<Record>, StoreError> {
+        let Some(range) = range::Range::of(query) else {
+            return Ok(Vec::new());
+        };
+        let (partition, sort) = if query.index {
+            let (_, partition, sort) = item::index(query.table)?;
+            (partition, sort)
+        } else {
+            (super::PARTITION, super::SORT)
+        };
+        let request = self
+            .client
+            .query()
+            .table_name(self.names.of(query.table))
+            .set_index_name(if query.index {
+                Some(item::index(query.table)?.0.to_owned())
+            } else {
+                None
+            })
+            .consistent_read(!query.index)
+            .scan_index_forward(!query.descending)
+            .key_condition_expression(range.expression())
+            .expression_attribute_names("#pk", partition)
+            .expression_attribute_values(":pk", AttributeValue::S(query.partition.clone()));
+        let request = range
+            .values()
+            .into_iter()
+            .fold(request, |request, (name, value)| {
+                request.expression_attribute_values(name, AttributeValue::S(value.to_owned()))
+            });
+        let request = if range.is_everything() {
+            request
+        } else {
+            request.expression_attribute_names("#sk", sort)
+        };
+
+        let mut records: Vec<Record> = Vec::new();
+        let mut start: Option<Item> = None;
+        while records.len() < query.limit {
+            // The range may take in one record that is not wanted, at the end where the listing begins.
+            let page = (query.limit - records.len()).saturating_add(1);
+            let answer = request
+                .clone()
+                .set_limit(i32::try_from(page).ok())
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| failure::of("Query", &error))?;
+            for item in answer.items.unwrap_or_default() {
+                let record = item::parse(query.table, item)?;
+                if records.len() < query.limit && range::wanted(query, &record) {
+                    records.push(record);
+                }
+            }
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(records)
+    }
+}
+
+#[cfg(test)]
+mod tests;
