@@ -14,6 +14,8 @@ mod keys;
 
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 #[cfg(feature = "test-util")]
 pub mod faulty;
 
