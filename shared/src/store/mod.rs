@@ -12,6 +12,8 @@
 
 mod keys;
 
+#[cfg(feature = "test-util")]
+pub mod conformance;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 #[cfg(feature = "embedded")]
