@@ -3,6 +3,7 @@
 //! Without features this crate knows neither AWS nor HTTP nor the environment. The map of the whole is
 //! ARCHITECTURE.md; the way of one request through this crate is [`policy::decide`] and [`issue::issue`].
 
+pub mod access;
 pub mod acl;
 pub mod audit;
 pub mod authority;

@@ -1,8 +1,8 @@
 //! What a request works with: everything that has a side effect, behind traits.
 
 use crate::{
-    audit::AuditLog, certificates::CertificateList, clock::Clock, random::Random, signer::Keyring,
-    store::Store, types::Ksuid,
+    access::Memory, audit::AuditLog, certificates::CertificateList, clock::Clock, random::Random,
+    signer::Keyring, store::Store, types::Ksuid,
 };
 use std::{
     collections::BTreeSet,
@@ -44,6 +44,7 @@ pub struct Services {
     /// How records are kept.
     pub settings: Settings,
     days: Arc<Mutex<BTreeSet<(CertificateList, String)>>>,
+    access: Arc<Memory>,
 }
 
 impl Services {
@@ -63,7 +64,13 @@ impl Services {
             audit,
             settings: Settings::default(),
             days: Arc::default(),
+            access: Arc::default(),
         }
+    }
+
+    /// What this process remembers of access.
+    pub(crate) fn access(&self) -> &Memory {
+        &self.access
     }
 
     /// Whether this process has noted the day of `id` in the directory of `list`.

@@ -1,0 +1,558 @@
+use super::{SECRET_PREFIX, lookup::read_all, token::TokenType};
+use crate::{
+    error::Error,
+    random,
+    services::Services,
+    store::{Condition, Key, Query, Record, Store, StoreError, Table, Write, read_one},
+    types::SecretToken,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The sort key of an identity in its partition.
+const SORT: &str = "identity";
+/// What the sort keys of its secrets begin with.
+const SECRET: &str = "secret/";
+/// The most writes of one set.
+const MAX_WRITES: usize = 100;
+
+/// What an identity is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdentityKind {
+    /// A program, which proves itself with a client secret.
+    #[default]
+    Machine,
+    /// A person.
+    User,
+}
+
+/// What the tokens of an identity are like. Lifetimes are in seconds; 0 stands for nothing said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokenSettings {
+    /// How long one lives.
+    pub ttl: u64,
+    /// How long renewals can keep it alive.
+    pub max_ttl: u64,
+    /// How long after its creation nothing can.
+    pub explicit_max_ttl: u64,
+    /// How long each renewal lasts; with a period there is no end to renewals.
+    pub period: u64,
+    /// How often it can be used; 0: always.
+    pub num_uses: u64,
+    /// Its type.
+    pub token_type: TokenType,
+    /// Whether it goes without the policy `default`.
+    pub no_default_policy: bool,
+    /// The networks that it may be used from; empty: from anywhere.
+    pub bound_cidrs: Vec<String>,
+}
+
+/// What the client secrets of an identity are like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecretSettings {
+    /// Whether a login takes one. If not, the client id alone is enough.
+    pub required: bool,
+    /// How long one lives, in seconds; 0: for ever.
+    pub ttl: u64,
+    /// How often one can be used; 0: always.
+    pub num_uses: u64,
+    /// The networks that a login may come from; empty: from anywhere.
+    pub bound_cidrs: Vec<String>,
+}
+
+impl Default for SecretSettings {
+    /// Secrets are required and never end.
+    fn default() -> Self {
+        Self {
+            required: true,
+            ttl: 0,
+            num_uses: 0,
+            bound_cidrs: Vec::new(),
+        }
+    }
+}
+
+/// Someone who logs in for a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Identity {
+    /// Names it for good.
+    pub id: String,
+    /// What it is known by when it logs in. Not secret; unique in the account.
+    pub client_id: String,
+    /// Where its name counts: for AppRole, the uuid of the mount.
+    pub realm: String,
+    /// Its name, unique in the realm.
+    pub name: String,
+    /// What it is.
+    pub kind: IdentityKind,
+    /// The policies of its tokens.
+    pub policies: Vec<String>,
+    /// What its tokens are like.
+    pub token: TokenSettings,
+    /// What its secrets are like.
+    pub secret: SecretSettings,
+    /// When it was made, in Unix seconds.
+    pub created_at: u64,
+    /// When it was changed last.
+    pub updated_at: u64,
+    /// What its family keeps beside.
+    pub details: BTreeMap<String, Value>,
+}
+
+impl Identity {
+    /// A new identity with ids of its own, not stored yet.
+    ///
+    /// # Errors
+    /// As [`random::Random::fill`].
+    pub fn draw(services: &Services, realm: &str, name: &str) -> Result<Self, Error> {
+        let now = services.clock.now();
+        Ok(Self {
+            id: random::uuid(&*services.random)?,
+            client_id: random::uuid(&*services.random)?,
+            realm: realm.to_owned(),
+            name: name.to_owned(),
+            created_at: now,
+            updated_at: now,
+            ..Self::default()
+        })
+    }
+
+    /// Where the identity with `id` lies.
+    pub fn key(id: &str) -> Key {
+        Key::new(Table::Access, partition(id), SORT)
+    }
+
+    fn client_key(&self) -> Key {
+        client_key(&self.client_id)
+    }
+
+    fn name_key(&self) -> Key {
+        name_key(&self.realm, &self.name)
+    }
+}
+
+/// An identity and its stored record.
+#[derive(Clone, Debug)]
+pub struct StoredIdentity {
+    /// The identity.
+    pub identity: Identity,
+    record: Record,
+}
+
+/// A client secret, of which only the hash is kept. Times are in Unix seconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientSecret {
+    /// The hash of the secret.
+    pub hash: String,
+    /// A public handle by which it can be looked up and destroyed.
+    pub accessor: String,
+    /// When it was made.
+    pub created_at: u64,
+    /// When it was used last, where its uses are counted; else when it was made.
+    pub updated_at: u64,
+    /// The end of its life, if any.
+    pub expires_at: Option<u64>,
+    /// The lifetime that it was made with, in seconds; 0: for ever.
+    pub ttl: u64,
+    /// How often it can still be used; `None`: always.
+    pub uses_left: Option<u64>,
+    /// What it was made for, for people.
+    pub description: String,
+    /// Free text by name, passed on to its tokens.
+    pub metadata: BTreeMap<String, String>,
+    /// The networks that a login with it may come from; empty: from anywhere.
+    pub bound_cidrs: Vec<String>,
+    /// The networks that its tokens may be used from; empty: those of the identity.
+    pub token_bound_cidrs: Vec<String>,
+    /// Differs with every counted use, so that no login takes another's use for its own.
+    pub mark: String,
+}
+
+impl ClientSecret {
+    /// Whether it can be used.
+    pub fn is_alive(&self, now: u64) -> bool {
+        self.uses_left != Some(0) && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// A client secret and its stored record.
+#[derive(Clone, Debug)]
+pub struct StoredSecret {
+    /// The secret.
+    pub secret: ClientSecret,
+    pub(super) record: Record,
+}
+
+/// A client secret to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewSecret {
+    /// The secret, where its maker chooses it; it must be one that nobody can guess.
+    pub text: Option<SecretToken>,
+    /// How long it lives, in seconds; 0: for ever.
+    pub ttl: u64,
+    /// How often it can be used; 0: always.
+    pub num_uses: u64,
+    /// What it is made for, for people.
+    pub description: String,
+    /// Free text by name, passed on to its tokens.
+    pub metadata: BTreeMap<String, String>,
+    /// The networks that a login with it may come from.
+    pub bound_cidrs: Vec<String>,
+    /// The networks that its tokens may be used from.
+    pub token_bound_cidrs: Vec<String>,
+}
+
+/// Leads to an identity.
+#[derive(Deserialize, Serialize)]
+struct Pointer {
+    id: String,
+}
+
+fn partition(id: &str) -> String {
+    format!("identity/{id}")
+}
+
+fn client_key(client_id: &str) -> Key {
+    Key::new(Table::Access, format!("client/{client_id}"), "client")
+}
+
+fn realm_partition(realm: &str) -> String {
+    format!("identities/{realm}")
+}
+
+fn name_key(realm: &str, name: &str) -> Key {
+    Key::new(Table::Access, realm_partition(realm), format!("name/{name}"))
+}
+
+pub(super) fn secret_key(id: &str, hash: &str) -> Key {
+    Key::new(Table::Access, partition(id), format!("{SECRET}{hash}"))
+}
+
+fn accessor_key(id: &str, accessor: &str) -> Key {
+    Key::new(Table::Access, partition(id), format!("accessor/{accessor}"))
+}
+
+/// Stores a new identity. One write.
+///
+/// # Errors
+/// `Conflict` where its name or its client id is taken.
+pub async fn create_identity(services: &Services, identity: &Identity) -> Result<(), Error> {
+    let pointer = Pointer {
+        id: identity.id.clone(),
+    };
+    let writes = [
+        Write::Put(Record::new(identity.name_key(), &pointer)?, Condition::Absent),
+        Write::Put(Record::new(identity.client_key(), &pointer)?, Condition::Absent),
+        Write::Put(
+            Record::new(Identity::key(&identity.id), identity)?,
+            Condition::Absent,
+        ),
+    ];
+    match services.store.write(&writes).await {
+        Err(StoreError::ConditionFailed(0)) => Err(Error::Conflict("the name is taken".into())),
+        Err(StoreError::ConditionFailed(_)) => Err(Error::Conflict("the client id is taken".into())),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Stores a changed identity in place of `stored`; its client id and name may be new. One write.
+///
+/// # Errors
+/// `Conflict` where the name or client id is taken, or another request was quicker.
+pub async fn update_identity(
+    services: &Services,
+    stored: &StoredIdentity,
+    identity: &Identity,
+) -> Result<(), Error> {
+    let old = &stored.identity;
+    let identity = Identity {
+        updated_at: services.clock.now(),
+        id: old.id.clone(),
+        ..identity.clone()
+    };
+    let pointer = Pointer {
+        id: identity.id.clone(),
+    };
+    let record = stored.record.replaced(&identity)?;
+    let mut writes = vec![Write::Put(record, Condition::Version(stored.record.version))];
+    let moved = [
+        (old.client_key(), identity.client_key()),
+        (old.name_key(), identity.name_key()),
+    ];
+    for (old, new) in moved {
+        if old != new {
+            writes.push(Write::Put(Record::new(new, &pointer)?, Condition::Absent));
+            writes.push(Write::Delete(old, Condition::Present));
+        }
+    }
+    match services.store.write(&writes).await {
+        Err(StoreError::ConditionFailed(place)) if place > 0 => {
+            Err(Error::Conflict("the name or the client id is taken".into()))
+        }
+        outcome => Ok(outcome?),
+    }
+}
+
+/// The identity with `id`. One read.
+///
+/// # Errors
+/// As [`Store::read`].
+pub async fn identity_by_id(store: &dyn Store, id: &str) -> Result<Option<StoredIdentity>, Error> {
+    read_one(store, &Identity::key(id))
+        .await?
+        .map(stored_identity)
+        .transpose()
+}
+
+/// The identity with `client_id`. Two reads.
+///
+/// # Errors
+/// As [`Store::read`].
+pub async fn identity_by_client_id(
+    store: &dyn Store,
+    client_id: &str,
+) -> Result<Option<StoredIdentity>, Error> {
+    match id_of_client(store, client_id).await? {
+        Some(id) => identity_by_id(store, &id).await,
+        None => Ok(None),
+    }
+}
+
+pub(super) async fn id_of_client(store: &dyn Store, client_id: &str) -> Result<Option<String>, Error> {
+    let record = read_one(store, &client_key(client_id)).await?;
+    record.map(|record| Ok(record.value::<Pointer>()?.id)).transpose()
+}
+
+/// The identity called `name` in `realm`. Two reads.
+///
+/// # Errors
+/// As [`Store::read`].
+pub async fn identity_by_name(
+    store: &dyn Store,
+    realm: &str,
+    name: &str,
+) -> Result<Option<StoredIdentity>, Error> {
+    match read_one(store, &name_key(realm, name)).await? {
+        Some(record) => identity_by_id(store, &record.value::<Pointer>()?.id).await,
+        None => Ok(None),
+    }
+}
+
+fn stored_identity(record: Record) -> Result<StoredIdentity, Error> {
+    Ok(StoredIdentity {
+        identity: record.value()?,
+        record,
+    })
+}
+
+/// All identities of `realm`, in the order of their names. One query, and one read for each hundred.
+///
+/// # Errors
+/// As [`Store::query`].
+pub async fn list_identities(store: &dyn Store, realm: &str) -> Result<Vec<StoredIdentity>, Error> {
+    let keys: Vec<Key> = ids(store, realm)
+        .await?
+        .iter()
+        .map(|id| Identity::key(id))
+        .collect();
+    let records = read_all(store, &keys).await?;
+    records.into_iter().flatten().map(stored_identity).collect()
+}
+
+async fn ids(store: &dyn Store, realm: &str) -> Result<Vec<String>, Error> {
+    let records = store
+        .query(&Query::partition(Table::Access, realm_partition(realm)))
+        .await?;
+    records
+        .iter()
+        .map(|record| Ok(record.value::<Pointer>()?.id))
+        .collect()
+}
+
+/// Removes an identity and its secrets. Tokens that it has stay until they end, but cannot be renewed. One write,
+/// after which nobody can log in; then one query and write for each hundred secrets.
+///
+/// # Errors
+/// As [`Store::write`].
+pub async fn delete_identity(store: &dyn Store, identity: &Identity) -> Result<(), Error> {
+    let keys = [
+        Identity::key(&identity.id),
+        identity.client_key(),
+        identity.name_key(),
+    ];
+    store
+        .write(&keys.map(|key| Write::Delete(key, Condition::Always)))
+        .await?;
+    loop {
+        let query = Query {
+            limit: MAX_WRITES,
+            ..Query::partition(Table::Access, partition(&identity.id))
+        };
+        let rest = store.query(&query).await?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let deletes = rest
+            .into_iter()
+            .map(|record| Write::Delete(record.key, Condition::Always));
+        store.write(&deletes.collect::<Vec<_>>()).await?;
+    }
+}
+
+/// Removes all identities of `realm`.
+///
+/// # Errors
+/// As [`Store::write`]. Repeat it then.
+pub async fn delete_realm(store: &dyn Store, realm: &str) -> Result<(), Error> {
+    for StoredIdentity { identity, .. } in list_identities(store, realm).await? {
+        delete_identity(store, &identity).await?;
+    }
+    Ok(())
+}
+
+/// Makes a client secret for the identity with `id`, and gives it with its record. It is the only time that anyone
+/// sees it. One write.
+///
+/// # Errors
+/// `Conflict` where a chosen secret is one of this identity's already; `InvalidRequest` where it is empty;
+/// `NotFound` where the identity is gone.
+pub async fn create_secret(
+    services: &Services,
+    id: &str,
+    new: NewSecret,
+) -> Result<(SecretToken, ClientSecret), Error> {
+    let text = match new.text {
+        Some(text) if text.reveal().is_empty() => {
+            return Err(Error::invalid("secret", "a client secret cannot be empty"));
+        }
+        Some(text) => text,
+        None => SecretToken::draw(SECRET_PREFIX, &*services.random)?,
+    };
+    let now = services.clock.now();
+    let secret = ClientSecret {
+        hash: text.hash(),
+        accessor: random::uuid(&*services.random)?,
+        created_at: now,
+        updated_at: now,
+        expires_at: (new.ttl > 0).then(|| now.saturating_add(new.ttl)),
+        ttl: new.ttl,
+        uses_left: (new.num_uses > 0).then_some(new.num_uses),
+        description: new.description,
+        metadata: new.metadata,
+        bound_cidrs: new.bound_cidrs,
+        token_bound_cidrs: new.token_bound_cidrs,
+        mark: String::new(),
+    };
+    let pointer = Pointer {
+        id: secret.hash.clone(),
+    };
+    let records = [
+        Record::new(secret_key(id, &secret.hash), &secret)?,
+        Record::new(accessor_key(id, &secret.accessor), &pointer)?,
+    ];
+    let mut writes = vec![Write::Check(Identity::key(id), Condition::Present)];
+    writes.extend(records.map(|record| Write::Put(record.expiring(secret.expires_at), Condition::Absent)));
+    match services.store.write(&writes).await {
+        Ok(()) => Ok((text, secret)),
+        Err(StoreError::ConditionFailed(0)) => Err(Error::NotFound("the identity does not exist".into())),
+        Err(StoreError::ConditionFailed(_)) => {
+            Err(Error::Conflict("the client secret is registered already".into()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The secrets of the identity with `id` that can be used. One query.
+///
+/// # Errors
+/// As [`Store::query`].
+pub async fn list_secrets(services: &Services, id: &str) -> Result<Vec<StoredSecret>, Error> {
+    let query = Query {
+        prefix: SECRET.into(),
+        ..Query::partition(Table::Access, partition(id))
+    };
+    let secrets = services.store.query(&query).await?.into_iter().map(stored_secret);
+    let secrets: Vec<StoredSecret> = secrets.collect::<Result<_, _>>()?;
+    let now = services.clock.now();
+    Ok(secrets
+        .into_iter()
+        .filter(|stored| stored.secret.is_alive(now))
+        .collect())
+}
+
+pub(super) fn stored_secret(record: Record) -> Result<StoredSecret, Error> {
+    Ok(StoredSecret {
+        secret: record.value()?,
+        record,
+    })
+}
+
+/// This secret of the identity with `id`, if it can be used. One read.
+///
+/// # Errors
+/// As [`Store::read`].
+pub async fn find_secret(
+    services: &Services,
+    id: &str,
+    text: &SecretToken,
+) -> Result<Option<StoredSecret>, Error> {
+    secret_by_hash(services, id, &text.hash()).await
+}
+
+async fn secret_by_hash(services: &Services, id: &str, hash: &str) -> Result<Option<StoredSecret>, Error> {
+    let record = read_one(&*services.store, &secret_key(id, hash)).await?;
+    let stored = record.map(stored_secret).transpose()?;
+    Ok(stored.filter(|stored| stored.secret.is_alive(services.clock.now())))
+}
+
+/// The secret with `accessor` of the identity with `id`, if it can be used. Two reads.
+///
+/// # Errors
+/// As [`Store::read`].
+pub async fn find_secret_by_accessor(
+    services: &Services,
+    id: &str,
+    accessor: &str,
+) -> Result<Option<StoredSecret>, Error> {
+    match read_one(&*services.store, &accessor_key(id, accessor)).await? {
+        Some(record) => secret_by_hash(services, id, &record.value::<Pointer>()?.id).await,
+        None => Ok(None),
+    }
+}
+
+/// Destroys a secret of the identity with `id`. Tokens that it gave stay until they end. One write.
+///
+/// # Errors
+/// As [`Store::write`].
+pub async fn destroy_secret(store: &dyn Store, id: &str, secret: &ClientSecret) -> Result<(), Error> {
+    Ok(store.write(&removal(id, secret, Condition::Always)).await?)
+}
+
+fn removal(id: &str, secret: &ClientSecret, condition: Condition) -> [Write; 2] {
+    [
+        Write::Delete(secret_key(id, &secret.hash), condition),
+        Write::Delete(accessor_key(id, &secret.accessor), Condition::Always),
+    ]
+}
+
+/// The writes that count one use of a secret: none where they are not counted; the last one removes it.
+pub(super) fn spend(services: &Services, id: &str, stored: &StoredSecret) -> Result<Vec<Write>, Error> {
+    let Some(uses) = stored.secret.uses_left else {
+        return Ok(Vec::new());
+    };
+    let condition = Condition::Version(stored.record.version);
+    if uses <= 1 {
+        return Ok(removal(id, &stored.secret, condition).into());
+    }
+    let mut used = stored.secret.clone();
+    used.uses_left = Some(uses - 1);
+    used.updated_at = services.clock.now();
+    used.mark = random::uuid(&*services.random)?;
+    Ok(vec![Write::Put(stored.record.replaced(&used)?, condition)])
+}

@@ -1,0 +1,104 @@
+use crate::error::Error;
+
+/// How long a token lives where nobody says, and at most: 32 days, as in the real product.
+pub const DEFAULT_TTL_SECS: u64 = 768 * 3600;
+
+/// The lifetimes that apply where a token is made: the system's, or what its mount was tuned to. In seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TtlLimits {
+    /// Where nobody says.
+    pub default_ttl: u64,
+    /// At most.
+    pub max_ttl: u64,
+}
+
+impl Default for TtlLimits {
+    fn default() -> Self {
+        Self {
+            default_ttl: DEFAULT_TTL_SECS,
+            max_ttl: DEFAULT_TTL_SECS,
+        }
+    }
+}
+
+impl TtlLimits {
+    /// The system's limits with those of a mount over them; 0 leaves the system's.
+    pub fn tuned(default_ttl: u64, max_ttl: u64) -> Self {
+        let or = |tuned: u64, system: u64| if tuned == 0 { system } else { tuned };
+        Self {
+            default_ttl: or(default_ttl, DEFAULT_TTL_SECS),
+            max_ttl: or(max_ttl, DEFAULT_TTL_SECS),
+        }
+    }
+}
+
+/// What decides how long a token lives from now on. In seconds; 0 stands for nothing said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    /// What the renewal asks for.
+    pub(super) increment: u64,
+    /// What the token was made with.
+    pub(super) ttl: u64,
+    pub(super) period: u64,
+    /// The role's maximum.
+    pub(super) max_ttl: u64,
+    pub(super) explicit_max_ttl: u64,
+    /// When the token was made, in Unix seconds.
+    pub(super) start: u64,
+}
+
+/// How long a token lives from `now`, and warnings about what was cut.
+///
+/// Source: the order of precedence of <https://developer.hashicorp.com/vault/docs/concepts/tokens#token-time-to-live-periodic-tokens-and-explicit-max-ttls>.
+pub(super) fn lifetime(asked: &Asked, limits: TtlLimits, now: u64) -> Result<(u64, Vec<String>), Error> {
+    let mut warnings = Vec::new();
+    let caps = [asked.max_ttl, asked.explicit_max_ttl]
+        .into_iter()
+        .filter(|cap| *cap > 0);
+    let max_ttl = caps.fold(limits.max_ttl, u64::min);
+    let (mut ttl, end) = if asked.period > 0 {
+        if asked.period > max_ttl {
+            warnings.push(cut("period", "period", asked.period, max_ttl));
+        }
+        let end = (asked.explicit_max_ttl > 0).then(|| asked.start.saturating_add(asked.explicit_max_ttl));
+        (asked.period.min(max_ttl), end)
+    } else {
+        let said = [asked.increment, asked.ttl, limits.default_ttl]
+            .into_iter()
+            .find(|ttl| *ttl > 0);
+        (
+            said.unwrap_or(DEFAULT_TTL_SECS),
+            Some(asked.start.saturating_add(max_ttl)),
+        )
+    };
+    if let Some(left) = end.map(|end| end.saturating_sub(now)) {
+        if left == 0 {
+            return Err(Error::invalid("increment", "past the max TTL, cannot renew"));
+        }
+        if ttl > left {
+            warnings.push(cut("TTL", "TTL", ttl, left));
+            ttl = left;
+        }
+    }
+    Ok((ttl, warnings))
+}
+
+fn cut(what: &str, value: &str, asked: u64, max: u64) -> String {
+    format!(
+        "{what} of \"{}\" exceeded the effective max_ttl of \"{}\"; {value} value is capped accordingly",
+        go_duration(asked),
+        go_duration(max)
+    )
+}
+
+/// Seconds as the real product shows them to people: `1h`, `1h30m`, `90m5s` is `1h30m5s`.
+pub fn go_duration(secs: u64) -> String {
+    let (hours, minutes, rest) = (secs / 3600, secs / 60 % 60, secs % 60);
+    let mut text = String::new();
+    for (count, unit) in [(hours, "h"), (minutes, "m"), (rest, "s")] {
+        if count > 0 {
+            text.push_str(&format!("{count}{unit}"));
+        }
+    }
+    if text.is_empty() { "0s".into() } else { text }
+}

@@ -1,0 +1,71 @@
+//! Who may do what: tokens, the policies that judge them, and the machine identities that log in for one.
+//!
+//! Every family asks [`authenticate`] who is calling, and the [`Caller`] whether the request is allowed.
+//!
+//! # What a token needs to be alive
+//!
+//! Its own record, unexpired by this process's clock and not revoked, and the same of every ancestor: a token names
+//! all of them, and authentication reads them along with it. So revoking a token, or its expiry, ends everything
+//! that came of it at that very write, whatever becomes of the walk that clears the records away afterwards.
+//!
+//! # Round trips
+//!
+//! | operation | reads | writes |
+//! |---|---|---|
+//! | [`authenticate`] a token that this process has seen | 1 | 0, or 1 where its uses are limited |
+//! | … for the first time, or after its policies changed | 2 | as above |
+//! | [`create_child`], [`grant`], [`create_root`] | 0 | 1 |
+//! | [`login`] | 2 | 1 |
+//! | [`lookup`] by token; [`lookup_accessor`] | 1 or 2; 1 more | 0 |
+//! | [`renew`] of a looked-up token | 0, or 1 for an identity's | 1 |
+//! | [`revoke`] | 2, and for each descendant 2 | 2, and 1 for each descendant |
+//!
+//! What a process remembers between requests are keys to read along, never what it found there: nothing out of date
+//! ever decides.
+
+mod authenticate;
+mod create;
+mod identity;
+mod lifetime;
+mod login;
+mod lookup;
+mod memory;
+mod policies;
+mod renew;
+mod revoke;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use authenticate::{Caller, authenticate};
+pub use create::{Created, NewToken, create_child, create_first_root, create_root, grant};
+pub use identity::{
+    ClientSecret, Identity, IdentityKind, NewSecret, SecretSettings, StoredIdentity, StoredSecret,
+    TokenSettings, create_identity, create_secret, delete_identity, delete_realm, destroy_secret,
+    find_secret, find_secret_by_accessor, identity_by_client_id, identity_by_id, identity_by_name,
+    list_identities, list_secrets, update_identity,
+};
+pub use lifetime::{DEFAULT_TTL_SECS, TtlLimits, go_duration};
+pub use login::{Login, login};
+pub use lookup::{Stored, accessors, is_alive, lookup, lookup_accessor};
+pub(crate) use memory::Memory;
+pub use policies::{
+    StoredPolicy, delete_policy, list_policies, missing_policies, put_policy, read_policy, sanitize_policies,
+};
+pub use renew::renew;
+pub use revoke::{hash_of_accessor, revoke, revoke_orphan};
+pub use token::{Token, TokenState, TokenType};
+
+/// What every token begins with, by which scanners find one that leaked.
+pub const TOKEN_PREFIX: &str = "csn_";
+/// What every batch token begins with.
+pub const BATCH_TOKEN_PREFIX: &str = "csb_";
+/// What every drawn client secret begins with.
+pub const SECRET_PREFIX: &str = "css_";
+/// How often a conditional change is tried when others get in between.
+pub(crate) const TRIES: usize = 8;
+
+/// A conflict that stayed one after [`TRIES`] attempts.
+pub(crate) fn contended(what: &str) -> crate::Error {
+    crate::Error::Conflict(format!("{what} is being changed by other requests; try again"))
+}
