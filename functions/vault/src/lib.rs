@@ -2,7 +2,6 @@
 
 #[allow(dead_code, unused_imports, unused_macros)] // the paths that use all of it arrive one by one
 mod api;
-mod auth;
 mod error;
 pub mod mounts;
 mod refusal;

@@ -10,8 +10,7 @@ use countersign::{
     store::{Condition, Key, Query, Record, Store, StoreError, Table, Write},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
 /// The partition of all mounts.
 const PARTITION: &str = "mount";
@@ -153,7 +152,7 @@ impl Mount {
 
     /// The partition, in any table, of what this mount holds.
     pub fn partition(&self) -> String {
-        partition_of(&self.uuid)
+        format!("mount/{}", self.uuid)
     }
 
     /// Whether this is an auth method.
@@ -170,10 +169,6 @@ impl Mount {
             rest.strip_prefix('/')
         }
     }
-}
-
-fn partition_of(uuid: &str) -> String {
-    format!("mount/{uuid}")
 }
 
 /// The keys of every mount that a request for `path` (without leading slash) can be for.
@@ -434,33 +429,4 @@ fn check_path(path: &str) -> Result<(), Error> {
         return Err(Error::invalid("path", reason));
     }
     Ok(())
-}
-
-/// What this process has seen of mounts: which path has which uuid. A request reads the mount and, in the same round
-/// trip, what it holds at the guessed place; the mount's record then says whether the guess was right. So nothing
-/// that is out of date ever decides.
-#[derive(Debug, Default)]
-pub struct MountHints(Mutex<HashMap<String, String>>);
-
-impl MountHints {
-    /// At most so many are remembered.
-    const LIMIT: usize = 1024;
-
-    /// The remembered mount that `path` belongs to: its path, and the partition of what it holds.
-    pub fn guess(&self, path: &str) -> Option<(String, String)> {
-        let hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        candidates(path).into_iter().find_map(|Key { sort: mount, .. }| {
-            let uuid = hints.get(&mount)?;
-            Some((mount, partition_of(uuid)))
-        })
-    }
-
-    /// Remembers `mount`.
-    pub fn remember(&self, mount: &Mount) {
-        let mut hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if hints.len() >= Self::LIMIT {
-            hints.clear();
-        }
-        hints.insert(mount.path.clone(), mount.uuid.clone());
-    }
 }

@@ -1,9 +1,10 @@
 //! What a handler is given.
 
 use super::{fields::Fields, request::Operation, route::Captures};
-use crate::{auth::Caller, error::Failure, mounts::Mount};
+use crate::{error::Failure, mounts::Mount};
 use countersign::{
     Services,
+    access::Caller,
     issue::{self, Issuance, Issued, Origin},
     store::{Key, Record},
     types::SecretToken,
@@ -137,10 +138,8 @@ impl Call {
         Origin {
             family: "vault",
             role,
-            accessor: caller.map(|caller| caller.accessor.clone()).unwrap_or_default(),
-            display_name: caller
-                .map(|caller| caller.display_name.clone())
-                .unwrap_or_default(),
+            accessor: caller.map(Caller::accessor).unwrap_or_default().to_owned(),
+            display_name: caller.map(Caller::display_name).unwrap_or_default().to_owned(),
             source_ip: self.source_ip,
             request_id: self.request_id.clone(),
         }

@@ -10,7 +10,6 @@ use super::{
     route::{self, Access, Match, Scope},
 };
 use crate::{
-    auth::{self, Caller},
     error::Failure,
     mounts::{self, Mount},
     routes,
@@ -18,6 +17,7 @@ use crate::{
 use axum::{extract::Request, extract::State, response::Response};
 use countersign::{
     Services,
+    access::{self, Caller},
     acl::{AccessRequest, Capability},
     audit::Decision,
     client::ClientAddress,
@@ -163,7 +163,7 @@ impl<'v> Session<'v> {
             .as_ref()
             .ok_or_else(|| (None, Failure::no_token()))?;
         let keys = self.keys();
-        let (caller, records) = auth::authenticate(&self.vault.services, token, &keys)
+        let (caller, records) = access::authenticate(&self.vault.services, token, self.source_ip, &keys)
             .await
             .map_err(|error| (None, error.into()))?;
         self.records.add(&keys, records);
@@ -195,7 +195,7 @@ impl<'v> Session<'v> {
                 .method(self.incoming.operation)
                 .is_some_and(|method| method.access == Access::Sudo)
         });
-        caller.acl.permits(&request) && (!needs_sudo || caller.acl.allows(&path, Capability::Sudo))
+        caller.permits(&request) && (!needs_sudo || caller.allows(&path, Capability::Sudo))
     }
 
     async fn route(mut self, caller: Caller) -> Result<Answer, Failure> {
@@ -381,10 +381,8 @@ fn log(
         action: action.to_owned(),
         outcome: outcome.err().map_or("granted", |failure| failure.kind),
         reason: outcome.err().map(Failure::reason_for_log),
-        accessor: caller.map(|caller| caller.accessor.clone()).unwrap_or_default(),
-        display_name: caller
-            .map(|caller| caller.display_name.clone())
-            .unwrap_or_default(),
+        accessor: caller.map(Caller::accessor).unwrap_or_default().to_owned(),
+        display_name: caller.map(Caller::display_name).unwrap_or_default().to_owned(),
         source_ip,
         ..Decision::default()
     });
