@@ -130,6 +130,9 @@ pub enum Custody {
     Kms {
         /// The ARN of the asymmetric key.
         key: String,
+        /// Whether it was made for this authority, and ends with it; one that was bound is its owner's.
+        #[serde(default)]
+        managed: bool,
     },
     /// Encrypted under the key of a local server; signs in process.
     Local {

@@ -6,6 +6,9 @@
 pub(super) const BIT_STRING: u8 = 0x03;
 /// `INTEGER`
 pub(super) const INTEGER: u8 = 0x02;
+/// `NULL`
+#[cfg(feature = "kms")]
+pub(super) const NULL: u8 = 0x05;
 /// `OCTET STRING`
 #[cfg(feature = "private-key")]
 pub(super) const OCTET_STRING: u8 = 0x04;

@@ -322,7 +322,10 @@ mod tests {
         assert_unusable(keyring.signer(&renamed).await);
         assert_unusable(self::keyring().signer(&authority).await);
         let elsewhere = Authority {
-            custody: Custody::Kms { key: "arn".into() },
+            custody: Custody::Kms {
+                key: "arn".into(),
+                managed: false,
+            },
             ..authority
         };
         assert_unusable(keyring.signer(&elsewhere).await);
