@@ -3,6 +3,8 @@
 #[cfg(any(feature = "kms", feature = "local-key"))]
 mod cache;
 mod der;
+#[cfg(feature = "test-util")]
+pub mod faulty;
 mod in_process;
 mod keyring;
 #[cfg(feature = "kms")]
