@@ -121,6 +121,12 @@ impl From<Error> for Failure {
         let failure = match error {
             Error::Conflict(_) => Self::new(StatusCode::CONFLICT, text),
             Error::Internal(_) => Self::server(&text),
+            Error::InvalidRequest {
+                field: "signature_algorithm",
+                reason,
+            } => Self::server(&format!(
+                "failed to generate signed SSH key: sign error: {reason}"
+            )),
             Error::InvalidRequest { .. } => Self::user(text),
             Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, text),
             Error::PermissionDenied => Self::denied(),

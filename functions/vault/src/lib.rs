@@ -6,6 +6,7 @@ mod error;
 pub mod mounts;
 mod refusal;
 mod routes;
+mod ssh;
 
 use axum::{Router, routing::any};
 use countersign::Services;

@@ -6,7 +6,7 @@ use countersign::{
     Services,
     access::Caller,
     issue::{self, Issuance, Issued, Origin},
-    store::{Key, Record},
+    store::{Key, Record, Write},
     types::SecretToken,
 };
 use std::{
@@ -130,6 +130,16 @@ impl Call {
     /// The record at `key`.
     pub(crate) async fn read_one(&self, key: &Key) -> Result<Option<Record>, Failure> {
         Ok(self.read(std::slice::from_ref(key)).await?.pop().flatten())
+    }
+
+    /// Carries out `writes` together.
+    pub(crate) async fn write(&self, writes: &[Write]) -> Result<(), Failure> {
+        Ok(self
+            .services
+            .store
+            .write(writes)
+            .await
+            .map_err(countersign::Error::from)?)
     }
 
     /// Who asks, for records and logs; `role` as this family names it.

@@ -1,0 +1,115 @@
+//! `config/ca`: the CA key of a mount, made, imported or taken from KMS.
+
+use crate::{
+    api::{Access, Answer, Call, Method, Operation, Route, Scope, flag, handler, int, text},
+    error::Failure,
+    mounts::MountType,
+    ssh::{
+        ca_key::{CaKey, Source},
+        issuers::{Issuer, Issuers},
+        retiring,
+    },
+};
+use countersign::{
+    random,
+    store::{Condition, Record, StoreError, Write},
+};
+use serde_json::json;
+
+pub(super) const ROUTES: &[Route] = &[Route {
+    scope: Scope::Mount(MountType::Ssh),
+    pattern: "config/ca",
+    fields: &[
+        text("private_key"),
+        text("public_key"),
+        flag("generate_signing_key"),
+        text("key_type"),
+        int("key_bits"),
+        text("managed_key_name"),
+        text("managed_key_id"),
+    ],
+    methods: &[
+        Method {
+            operation: Operation::Delete,
+            access: Access::Token,
+            handler: handler!(delete),
+        },
+        Method {
+            operation: Operation::Read,
+            access: Access::Token,
+            handler: handler!(read),
+        },
+        Method {
+            operation: Operation::Update,
+            access: Access::Token,
+            handler: handler!(write),
+        },
+    ],
+}];
+
+async fn read(call: &Call) -> Result<Answer, Failure> {
+    let (issuers, _) = Issuers::read(call).await?;
+    let issuer = issuers.default_issuer();
+    let issuer = issuer.ok_or_else(|| Failure::user("keys haven't been configured yet"))?;
+    Answer::data(json!({ "public_key": issuer.public_key }))
+}
+
+async fn write(call: &Call) -> Result<Answer, Failure> {
+    let source = Source::parse(&call.fields)?;
+    let (issuers, record) = Issuers::read(call).await?;
+    if !issuers.issuers.is_empty() {
+        return Err(already_configured());
+    }
+    let is_import = matches!(source, Source::Import { .. });
+    let key = source.obtain(call).await?;
+    store_only_issuer(call, &key, record.as_ref()).await?;
+    if is_import {
+        return Ok(Answer::nothing());
+    }
+    Answer::data(json!({ "public_key": key.public_key }))
+}
+
+/// Makes `key` the mount's only one, and its default.
+async fn store_only_issuer(call: &Call, key: &CaKey, old: Option<&Record>) -> Result<(), Failure> {
+    let id = random::uuid(&*call.services.random)?;
+    let issuer = Issuer {
+        id: id.clone(),
+        name: String::new(),
+        authority: key.authority.id.clone(),
+        public_key: key.public_key.clone(),
+        is_own: key.is_own(),
+    };
+    let issuers = Issuers {
+        issuers: vec![issuer],
+        default: Some(id),
+    };
+    let put = match old {
+        Some(old) => Write::Put(old.replaced(&issuers)?, Condition::Version(old.version)),
+        None => Write::Put(
+            Record::new(Issuers::key(call.mount()?), &issuers)?,
+            Condition::Absent,
+        ),
+    };
+    let outcome = call.services.store.write(&[put, key.write()?]).await;
+    if let Err(error) = outcome {
+        key.discard(call).await;
+        return Err(match error {
+            StoreError::ConditionFailed(0) => already_configured(),
+            error => countersign::Error::from(error).into(),
+        });
+    }
+    Ok(())
+}
+
+async fn delete(call: &Call) -> Result<Answer, Failure> {
+    let (issuers, record) = Issuers::read(call).await?;
+    if let Some(record) = record {
+        let forget = Write::Delete(record.key, Condition::Version(record.version));
+        retiring::retire(call, &issuers.issuers, forget).await?;
+    }
+    Ok(Answer::nothing())
+}
+
+fn already_configured() -> Failure {
+    Failure::user("keys are already configured; delete them before reconfiguring")
+}

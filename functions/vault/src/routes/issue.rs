@@ -1,0 +1,66 @@
+//! `issue/:role`: a key pair and a certificate for it. The private key is in the answer and nowhere else.
+
+use crate::{
+    api::{Access, Answer, Call, Method, Operation, Route, Scope, handler, int, text},
+    error::Failure,
+    mounts::MountType,
+    ssh::{
+        key_words,
+        signing::{self, Signed, Signing},
+    },
+};
+use countersign::{role::SubjectKeyRules, signer::private_key::GeneratedKey};
+use serde_json::json;
+
+pub(super) const ROUTES: &[Route] = &[Route {
+    scope: Scope::Mount(MountType::Ssh),
+    pattern: "issue/:role",
+    fields: &[
+        text("key_type"),
+        int("key_bits"),
+        signing::TTL,
+        signing::VALID_PRINCIPALS,
+        signing::CERT_TYPE,
+        signing::KEY_ID,
+        signing::CRITICAL_OPTIONS,
+        signing::EXTENSIONS,
+    ],
+    methods: &[Method {
+        operation: Operation::Update,
+        access: Access::Token,
+        handler: handler!(issue),
+    }],
+}];
+
+async fn issue(call: &Call) -> Result<Answer, Failure> {
+    let signing = Signing::read(call).await?;
+    let signing = signing.ok_or_else(|| Failure::user(format!("unknown role: {}", call.captured("role"))))?;
+    let key_type = if call.fields.was_sent("key_type") {
+        call.fields.text("key_type")
+    } else {
+        "rsa"
+    };
+    let key_bits = call.fields.int("key_bits").unwrap_or_default();
+    key_words::check_listed(&signing.role.allowed_user_key_lengths, key_type, key_bits)
+        .map_err(Failure::user)?;
+    let spec = key_words::key_spec(key_type, key_bits).map_err(Failure::user)?;
+    let key = GeneratedKey::generate(spec)
+        .await
+        .map_err(countersign::Error::from)?;
+
+    let mut rules = signing.role.compile(call.mount()?);
+    // The role's lengths were held against the words of the request, where 0 bits stand for the type's own size.
+    rules.subject_keys = SubjectKeyRules::Any;
+    let Signed {
+        serial_number,
+        signed_key,
+        warnings,
+    } = signing.sign(call, rules, key.public_key().clone()).await?;
+    let answer = Answer::data(json!({
+        "private_key": key.to_pem().as_str(),
+        "private_key_type": key_type,
+        "serial_number": serial_number,
+        "signed_key": signed_key,
+    }))?;
+    Ok(warnings.into_iter().fold(answer, Answer::warn))
+}

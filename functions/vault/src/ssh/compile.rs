@@ -1,0 +1,168 @@
+//! What a Vault role means in the core's words.
+
+use super::role::{AlgorithmSigner, CaRole};
+use crate::mounts::{Mount, MountConfig};
+use countersign::{
+    role::{
+        CertTypeRules, KeyIdRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher, PrincipalRules,
+        Role,
+    },
+    ssh::SignatureAlgorithm,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long what a mount issues lives where neither mount nor role says, in seconds: 768 hours.
+pub(crate) const SYSTEM_LEASE_TTL_SECS: u64 = 768 * 3600;
+
+/// The default lifetime of what `mount` issues, in seconds.
+pub(crate) fn default_ttl_secs(mount: &Mount) -> u64 {
+    let MountConfig {
+        default_lease_ttl, ..
+    } = mount.config;
+    or_system(default_lease_ttl)
+}
+
+fn or_system(secs: u64) -> u64 {
+    if secs == 0 { SYSTEM_LEASE_TTL_SECS } else { secs }
+}
+
+impl CaRole {
+    /// The rules of this role at `mount`. How the CA key signs is decided when its type is known:
+    /// [`signature_algorithm`](Self::signature_algorithm).
+    pub(crate) fn compile(&self, mount: &Mount) -> Role {
+        let rules = |principals| CertTypeRules {
+            principals,
+            critical_options: OptionRules {
+                default: self.default_critical_options.clone(),
+                allowed: critical_option_names(&self.allowed_critical_options),
+                values: BTreeMap::new(),
+            },
+            extensions: OptionRules {
+                default: self.rendered_extensions(),
+                allowed: extension_names(&self.allowed_extensions),
+                values: BTreeMap::new(),
+            },
+        };
+        let max_ttl_secs = match self.max_ttl {
+            0 => or_system(mount.config.max_lease_ttl),
+            secs => secs,
+        };
+        Role {
+            subject_keys: self.allowed_user_key_lengths.rules(),
+            user: self
+                .allow_user_certificates
+                .then(|| rules(self.user_principals())),
+            host: self
+                .allow_host_certificates
+                .then(|| rules(self.host_principals())),
+            key_ids: if self.allow_user_key_ids {
+                KeyIdRules::Any
+            } else {
+                KeyIdRules::Default
+            },
+            lifetime: LifetimeRules {
+                default_ttl_secs: if self.ttl == 0 {
+                    default_ttl_secs(mount)
+                } else {
+                    self.ttl
+                },
+                max_ttl_secs,
+                backdate_secs: self.not_before_duration,
+            },
+            signature_algorithm: None,
+        }
+    }
+
+    fn user_principals(&self) -> PrincipalRules {
+        let allowed = match self.allowed_users.as_str() {
+            "*" => vec![PrincipalMatcher::Any],
+            list => names(list).into_iter().map(PrincipalMatcher::Exact).collect(),
+        };
+        PrincipalRules {
+            allowed,
+            default: names(&self.default_user),
+        }
+    }
+
+    fn host_principals(&self) -> PrincipalRules {
+        let mut allowed = Vec::new();
+        if self.allowed_domains == "*" {
+            allowed.push(PrincipalMatcher::Any);
+        } else {
+            for domain in names(&self.allowed_domains) {
+                // A role that lists domains but lets them be used in no way refuses every name, as one that is set up.
+                allowed.push(PrincipalMatcher::Exact(if self.allow_bare_domains {
+                    domain.clone()
+                } else {
+                    String::new()
+                }));
+                if self.allow_subdomains {
+                    allowed.push(PrincipalMatcher::Subdomain(domain));
+                }
+            }
+        }
+        PrincipalRules {
+            allowed,
+            default: Vec::new(),
+        }
+    }
+
+    /// The default extensions of a caller without an entity: those that would need one are left out.
+    fn rendered_extensions(&self) -> BTreeMap<String, String> {
+        let is_kept = |value: &str| !self.default_extensions_template || !is_template(value);
+        let kept = self.default_extensions.iter().filter(|(_, value)| is_kept(value));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// How a CA key whose own algorithm is `native` signs for this role. `None` where only SHA-1 would do.
+    pub(crate) fn signature_algorithm(&self, native: SignatureAlgorithm) -> Option<SignatureAlgorithm> {
+        match (self.algorithm_signer, native) {
+            (AlgorithmSigner::Default, SignatureAlgorithm::RsaSha256 | SignatureAlgorithm::RsaSha512) => {
+                Some(SignatureAlgorithm::RsaSha256)
+            }
+            (AlgorithmSigner::Default, native) => Some(native),
+            (AlgorithmSigner::RsaSha256, _) => Some(SignatureAlgorithm::RsaSha256),
+            (AlgorithmSigner::RsaSha512, _) => Some(SignatureAlgorithm::RsaSha512),
+            (AlgorithmSigner::SshRsa, _) => None,
+        }
+    }
+}
+
+/// Whether `text` holds a complete `{{ … }}`.
+pub(crate) fn is_template(text: &str) -> bool {
+    let inner = text.split_once("{{").and_then(|(_, rest)| rest.split_once("}}"));
+    inner.is_some_and(|(inner, _)| !inner.trim().is_empty())
+}
+
+/// The parts between commas: trimmed, sorted, each once, none empty.
+pub(crate) fn names(list: &str) -> Vec<String> {
+    let parts: BTreeSet<&str> = list
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.into_iter().map(str::to_owned).collect()
+}
+
+/// An empty text allows every critical option; `*` is a name like any other.
+fn critical_option_names(list: &str) -> OptionNames {
+    if list.is_empty() {
+        OptionNames::Any
+    } else {
+        listed(list)
+    }
+}
+
+/// An empty text allows no extension, `*` every one.
+fn extension_names(list: &str) -> OptionNames {
+    match list {
+        "" => OptionNames::default(),
+        "*" => OptionNames::Any,
+        _ => listed(list),
+    }
+}
+
+/// The real product does not trim these.
+fn listed(list: &str) -> OptionNames {
+    OptionNames::Listed(list.split(',').map(str::to_owned).collect())
+}

@@ -1,0 +1,12 @@
+//! The SSH secrets engine: what a mount of it keeps, and how that becomes the core's words.
+
+pub(crate) mod ca_key;
+pub(crate) mod compile;
+pub(crate) mod issuers;
+pub(crate) mod key_id;
+pub(crate) mod key_lengths;
+pub(crate) mod key_words;
+pub(crate) mod retiring;
+pub(crate) mod role;
+pub(crate) mod signing;
+pub(crate) mod subject_key;

@@ -1,0 +1,224 @@
+//! Roles as a mount keeps them: every field as it was written, for it must read back so.
+
+use super::key_lengths::KeyLengths;
+use crate::{
+    api::{Field, Fields, Kind, duration, flag, int, map, text},
+    error::Failure,
+    mounts::Mount,
+};
+use countersign::{
+    store::{Key, Table},
+    types::CidrList,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What stands before a role's name in the sort key.
+pub(crate) const PREFIX: &str = "role/";
+
+/// How far back a certificate begins unless the role says otherwise, in seconds.
+const NOT_BEFORE_SECS: u64 = 30;
+
+/// The issuer that a role signs with unless it names one.
+pub(crate) const DEFAULT_ISSUER: &str = "default";
+
+/// The fields of `roles/:role`. Those of other role types are known, and dropped.
+pub(crate) const FIELDS: &[Field] = &[
+    text("key_type"),
+    text("key"),
+    text("admin_user"),
+    text("default_user"),
+    flag("default_user_template"),
+    text("cidr_list"),
+    text("exclude_cidr_list"),
+    int("port"),
+    int("key_bits"),
+    text("install_script"),
+    text("key_option_specs"),
+    text("allowed_users"),
+    flag("allowed_users_template"),
+    text("allowed_domains"),
+    flag("allowed_domains_template"),
+    duration("ttl"),
+    duration("max_ttl"),
+    text("allowed_critical_options"),
+    text("allowed_extensions"),
+    map("default_critical_options"),
+    map("default_extensions"),
+    flag("default_extensions_template"),
+    flag("allow_user_certificates"),
+    flag("allow_host_certificates"),
+    flag("allow_bare_domains"),
+    flag("allow_subdomains"),
+    flag("allow_user_key_ids"),
+    text("key_id_format"),
+    Field::new("allowed_user_key_lengths", Kind::Object),
+    text("algorithm_signer"),
+    duration("not_before_duration"),
+    flag("allow_empty_principals"),
+    flag("allow_commas_in_identity_templates"),
+    text("issuer_ref"),
+];
+
+/// How a role's certificates are signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum AlgorithmSigner {
+    #[default]
+    #[serde(rename = "default")]
+    Default,
+    #[serde(rename = "rsa-sha2-256")]
+    RsaSha256,
+    #[serde(rename = "rsa-sha2-512")]
+    RsaSha512,
+    /// RSA with SHA-1. A role may say so; nothing is signed so.
+    #[serde(rename = "ssh-rsa")]
+    SshRsa,
+}
+
+impl AlgorithmSigner {
+    fn parse(name: &str) -> Result<Self, Failure> {
+        Ok(match name {
+            "" | "default" => Self::Default,
+            "rsa-sha2-256" => Self::RsaSha256,
+            "rsa-sha2-512" => Self::RsaSha512,
+            "ssh-rsa" => Self::SshRsa,
+            other => return Err(Failure::server(&format!("unknown algorithm signer \"{other}\""))),
+        })
+    }
+}
+
+/// A role, by its type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "key_type", rename_all = "lowercase")]
+pub(crate) enum VaultRole {
+    Ca(CaRole),
+}
+
+/// A role that signs certificates. Serialised, it is what reading the role shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct CaRole {
+    pub(crate) algorithm_signer: AlgorithmSigner,
+    pub(crate) allow_bare_domains: bool,
+    pub(crate) allow_commas_in_identity_templates: bool,
+    pub(crate) allow_empty_principals: bool,
+    pub(crate) allow_host_certificates: bool,
+    pub(crate) allow_subdomains: bool,
+    pub(crate) allow_user_certificates: bool,
+    pub(crate) allow_user_key_ids: bool,
+    pub(crate) allowed_critical_options: String,
+    pub(crate) allowed_domains: String,
+    pub(crate) allowed_domains_template: bool,
+    pub(crate) allowed_extensions: String,
+    pub(crate) allowed_user_key_lengths: KeyLengths,
+    pub(crate) allowed_users: String,
+    pub(crate) allowed_users_template: bool,
+    pub(crate) default_critical_options: BTreeMap<String, String>,
+    pub(crate) default_extensions: BTreeMap<String, String>,
+    pub(crate) default_extensions_template: bool,
+    pub(crate) default_user: String,
+    pub(crate) default_user_template: bool,
+    pub(crate) issuer_ref: String,
+    pub(crate) key_id_format: String,
+    pub(crate) max_ttl: u64,
+    pub(crate) not_before_duration: u64,
+    pub(crate) ttl: u64,
+}
+
+impl VaultRole {
+    /// Where the role `name` of `mount` is stored.
+    pub(crate) fn key(mount: &Mount, name: &str) -> Key {
+        Key::new(Table::Roles, mount.partition(), format!("{PREFIX}{name}"))
+    }
+
+    /// The role that `fields` describe; what was not sent has its default.
+    ///
+    /// # Errors
+    /// The first check that fails, in the order of the real product.
+    pub(crate) fn parse(fields: &Fields) -> Result<Self, Failure> {
+        check_networks("failed to validate cidr_list", fields.text("cidr_list"))?;
+        check_networks(
+            "failed to validate exclude_cidr_list entry",
+            fields.text("exclude_cidr_list"),
+        )?;
+        match fields.text("key_type").to_lowercase().as_str() {
+            "" => Err(Failure::user("missing key type")),
+            "ca" => Ok(Self::Ca(CaRole::parse(fields)?)),
+            "otp" => Err(Failure::user("roles of type otp are not supported yet")),
+            "dynamic" => Err(Failure::user("dynamic key type roles are no longer supported")),
+            _ => Err(Failure::user("invalid key type")),
+        }
+    }
+
+    /// The type's name.
+    pub(crate) fn key_type(&self) -> &'static str {
+        match self {
+            Self::Ca(_) => "ca",
+        }
+    }
+}
+
+impl CaRole {
+    fn parse(fields: &Fields) -> Result<Self, Failure> {
+        let text = |name| fields.text(name).to_owned();
+        let map = |name| fields.map(name).cloned().unwrap_or_default();
+        let secs = |name| fields.duration_secs(name);
+        let role = Self {
+            algorithm_signer: AlgorithmSigner::parse(fields.text("algorithm_signer"))?,
+            allow_bare_domains: fields.is_set("allow_bare_domains"),
+            allow_commas_in_identity_templates: fields.is_set("allow_commas_in_identity_templates"),
+            allow_empty_principals: fields.is_set("allow_empty_principals"),
+            allow_host_certificates: fields.is_set("allow_host_certificates"),
+            allow_subdomains: fields.is_set("allow_subdomains"),
+            allow_user_certificates: fields.is_set("allow_user_certificates"),
+            allow_user_key_ids: fields.is_set("allow_user_key_ids"),
+            allowed_critical_options: text("allowed_critical_options"),
+            allowed_domains: text("allowed_domains"),
+            allowed_domains_template: fields.is_set("allowed_domains_template"),
+            allowed_extensions: text("allowed_extensions"),
+            allowed_user_key_lengths: KeyLengths::default(),
+            allowed_users: text("allowed_users"),
+            allowed_users_template: fields.is_set("allowed_users_template"),
+            default_critical_options: map("default_critical_options"),
+            default_extensions: map("default_extensions"),
+            default_extensions_template: fields.is_set("default_extensions_template"),
+            default_user: text("default_user"),
+            default_user_template: fields.is_set("default_user_template"),
+            issuer_ref: match fields.text("issuer_ref") {
+                "" => DEFAULT_ISSUER.to_owned(),
+                reference => reference.to_owned(),
+            },
+            key_id_format: text("key_id_format"),
+            max_ttl: secs("max_ttl").unwrap_or_default(),
+            not_before_duration: secs("not_before_duration").unwrap_or(NOT_BEFORE_SECS),
+            ttl: secs("ttl").unwrap_or_default(),
+        };
+        if !role.allow_user_certificates && !role.allow_host_certificates {
+            return Err(Failure::user(
+                "Either 'allow_user_certificates' or 'allow_host_certificates' must be set to 'true'",
+            ));
+        }
+        let lengths = KeyLengths::parse(fields.object("allowed_user_key_lengths"))?;
+        if role.ttl > role.max_ttl && role.max_ttl != 0 {
+            return Err(Failure::user(
+                "\"ttl\" value must be less than \"max_ttl\" when both are specified",
+            ));
+        }
+        Ok(Self {
+            allowed_user_key_lengths: lengths,
+            ..role
+        })
+    }
+}
+
+/// Networks in CIDR notation, between commas; a plain address is none.
+fn check_networks(prefix: &str, list: &str) -> Result<(), Failure> {
+    let is_network = |part: &&str| part.contains('/') && CidrList::parse(part).is_ok();
+    let parts = list.split(',').map(str::trim);
+    match parts.filter(|_| !list.is_empty()).find(|part| !is_network(part)) {
+        Some(part) => Err(Failure::server(&format!(
+            "{prefix}: invalid CIDR address: {part}"
+        ))),
+        None => Ok(()),
+    }
+}
