@@ -132,10 +132,10 @@ impl CaKey {
 
     /// Ends a key that was made for nothing.
     pub(crate) async fn discard(&self, call: &Call) {
-        if self.is_own() {
-            if let Err(error) = call.services.keyring.retire(&self.authority).await {
-                tracing::warn!(authority = %self.authority.id, "an unused CA key stays: {error}");
-            }
+        if self.is_own()
+            && let Err(error) = call.services.keyring.retire(&self.authority).await
+        {
+            tracing::warn!(authority = %self.authority.id, "an unused CA key stays: {error}");
         }
     }
 }
@@ -192,7 +192,7 @@ async fn shared(call: &Call, id: &AuthorityId) -> Result<CaKey, Failure> {
 
 fn check_may_use(call: &Call, id: &AuthorityId) -> Result<(), Failure> {
     let path = format!("ssh_certificate_authorities/{id}");
-    if call.caller()?.acl.allows(&path, Capability::Update) {
+    if call.caller()?.allows(&path, Capability::Update) {
         Ok(())
     } else {
         Err(Failure::denied())

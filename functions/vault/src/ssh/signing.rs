@@ -13,6 +13,7 @@ use crate::{
     mounts::Mount,
 };
 use countersign::{
+    access::Caller,
     issue::Issuance,
     policy::{self, Refusal, Request, RequestedKeyId, RequestedValidity},
     role::Role,
@@ -135,7 +136,7 @@ impl Signing {
             return RequestedKeyId::Chosen(chosen.to_owned());
         }
         let parts = KeyIdParts {
-            display_name: call.caller.as_ref().map_or("", |caller| &caller.display_name),
+            display_name: call.caller.as_ref().map_or("", Caller::display_name),
             role_name: &self.name,
             public_key_hash: &subject_key.sha256_hex(),
         };
@@ -150,18 +151,13 @@ impl Signing {
     }
 
     fn warnings(&self, request: &Request) -> Vec<String> {
-        if request.extensions.is_none() && self.role.default_extensions_template {
-            return vec![
-                "default_extension templating enabled with at least one extension requiring identity templating. \
-                 However, this request lacked identity entity information, causing one or more extensions to be \
-                 skipped from the generated certificate."
-                    .into(),
-            ]
-            .into_iter()
-            .filter(|_: &String| self.role.default_extensions.values().any(|value| compile::is_template(value)))
-            .collect();
-        }
-        Vec::new()
+        let mut defaults = self.role.default_extensions.values();
+        let lacks_entity = request.extensions.is_none()
+            && self.role.default_extensions_template
+            && defaults.any(|value| compile::is_template(value));
+        let text = "default_extension templating enabled with at least one extension requiring identity templating, \
+                    but the caller has no identity: extensions that need one are left out";
+        lacks_entity.then(|| text.to_owned()).into_iter().collect()
     }
 }
 
