@@ -102,3 +102,155 @@ pub fn go_duration(secs: u64) -> String {
     }
     if text.is_empty() { "0s".into() } else { text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOUR: u64 = 3600;
+
+    fn at(now: u64, asked: Asked) -> Option<(u64, usize)> {
+        let outcome = lifetime(&asked, TtlLimits::default(), now).ok();
+        outcome.map(|(ttl, warnings)| (ttl, warnings.len()))
+    }
+
+    #[test]
+    fn the_shortest_maximum_wins() {
+        let some = |asked| at(1000, Asked { start: 1000, ..asked });
+        assert_eq!(some(Asked::default()), Some((DEFAULT_TTL_SECS, 0)));
+        assert_eq!(
+            some(Asked {
+                ttl: HOUR,
+                ..Asked::default()
+            }),
+            Some((HOUR, 0))
+        );
+        assert_eq!(
+            some(Asked {
+                ttl: HOUR,
+                increment: 5,
+                ..Asked::default()
+            }),
+            Some((5, 0))
+        );
+        assert_eq!(
+            some(Asked {
+                ttl: HOUR,
+                explicit_max_ttl: 60,
+                ..Asked::default()
+            }),
+            Some((60, 1))
+        );
+        assert_eq!(
+            some(Asked {
+                ttl: HOUR,
+                max_ttl: 60,
+                ..Asked::default()
+            }),
+            Some((60, 1))
+        );
+        assert_eq!(
+            some(Asked {
+                ttl: 2 * DEFAULT_TTL_SECS,
+                ..Asked::default()
+            }),
+            Some((DEFAULT_TTL_SECS, 1))
+        );
+        assert_eq!(
+            some(Asked {
+                period: HOUR,
+                ttl: 5,
+                ..Asked::default()
+            }),
+            Some((HOUR, 0))
+        );
+        assert_eq!(
+            some(Asked {
+                period: HOUR,
+                max_ttl: 5,
+                ..Asked::default()
+            }),
+            Some((5, 1))
+        );
+    }
+
+    #[test]
+    fn only_a_period_goes_past_the_maximum() {
+        let late = 1000 + DEFAULT_TTL_SECS;
+        assert_eq!(
+            at(
+                late,
+                Asked {
+                    start: 1000,
+                    ..Asked::default()
+                }
+            ),
+            None
+        );
+        assert_eq!(
+            at(
+                late - 1,
+                Asked {
+                    start: 1000,
+                    ..Asked::default()
+                }
+            ),
+            Some((1, 1))
+        );
+        assert_eq!(
+            at(
+                late,
+                Asked {
+                    start: 1000,
+                    period: HOUR,
+                    ..Asked::default()
+                }
+            ),
+            Some((HOUR, 0))
+        );
+        let explicit = Asked {
+            start: 1000,
+            period: HOUR,
+            explicit_max_ttl: 2 * HOUR,
+            ..Asked::default()
+        };
+        assert_eq!(at(1000 + HOUR + 600, explicit), Some((HOUR - 600, 1)));
+        assert_eq!(at(1000 + 2 * HOUR, explicit), None);
+    }
+
+    #[test]
+    fn durations_are_shown_as_the_real_product_shows_them() {
+        for (secs, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3600, "1h"),
+            (5405, "1h30m5s"),
+            (2_764_800, "768h"),
+        ] {
+            assert_eq!(go_duration(secs), text);
+        }
+        assert_eq!(
+            cut("TTL", "TTL", 7200, 1800),
+            "TTL of \"2h\" exceeded the effective max_ttl of \"30m\"; TTL value is capped accordingly"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_life_outlasts_any_maximum(
+            increment in 0u64..1_000_000_000, ttl in 0u64..10_000_000, period in 0u64..10_000_000,
+            max_ttl in 0u64..10_000_000, explicit_max_ttl in 0u64..10_000_000, age in 0u64..10_000_000,
+        ) {
+            let asked = Asked { increment, ttl, period, max_ttl, explicit_max_ttl, start: 1000 };
+            let Ok((life, _)) = lifetime(&asked, TtlLimits::default(), 1000 + age) else { return Ok(()) };
+            prop_assert!(life > 0);
+            if explicit_max_ttl > 0 {
+                prop_assert!(age + life <= explicit_max_ttl);
+            }
+            prop_assert!(life <= DEFAULT_TTL_SECS && (max_ttl == 0 || life <= max_ttl));
+            prop_assert!(period > 0 || age + life <= DEFAULT_TTL_SECS);
+        }
+    }
+}

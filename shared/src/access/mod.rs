@@ -33,8 +33,6 @@ mod memory;
 mod policies;
 mod renew;
 mod revoke;
-#[cfg(test)]
-mod tests;
 mod token;
 
 pub use authenticate::{Caller, authenticate};
