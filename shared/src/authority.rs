@@ -3,6 +3,8 @@
 use crate::{
     error::Error,
     random::Random,
+    services::Services,
+    signer::Pkcs8Key,
     ssh::{KeyKind, PublicKey, SignatureAlgorithm},
     store::{Condition, Key, Query, Record, Store, Table, Write},
     types::{Ksuid, KsuidError},
@@ -231,6 +233,62 @@ impl Authority {
             .map(|record| Ok((record.value()?, record)))
             .collect()
     }
+}
+
+/// Where the key of a new authority comes from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// From outside: to be kept sealed.
+    Import(Pkcs8Key),
+    /// An existing KMS key, by key id, ARN or alias.
+    Kms(String),
+    /// It is to be made.
+    New(KeySpec),
+}
+
+/// Takes a new authority into service: its key first, then its record. If the record cannot be written the key stays
+/// behind unused: ending its use here would break an authority whose record was written although the answer was lost.
+///
+/// # Errors
+/// As the keyring's; as [`Store::write`].
+pub async fn enrol(services: &Services, source: KeySource, description: String) -> Result<Authority, Error> {
+    let created_at = services.clock.now();
+    let id = AuthorityId::draw(created_at, &*services.random)?;
+    let (public_key, custody) = match source {
+        KeySource::Import(key) => services.keyring.import(&id, &key).await?,
+        KeySource::Kms(key) => services.keyring.bind(&key).await?,
+        KeySource::New(spec) => services.keyring.create(&id, spec).await?,
+    };
+    let authority = Authority {
+        id,
+        public_key: public_key.to_line(),
+        custody,
+        state: AuthorityState::Active,
+        created_at,
+        description,
+        metadata: String::new(),
+    };
+    authority.create(&*services.store).await?;
+    Ok(authority)
+}
+
+/// Lets the authority with `id` sign no more, and ends the use of its key; what it signed stays valid. Doing it again
+/// changes nothing. `None` where there is no such authority.
+///
+/// # Errors
+/// `Conflict` where it was changed meanwhile; otherwise as [`Store::write`] and the keyring's. The authority may be
+/// retired then although its key is still in use: the same call may be repeated.
+pub async fn retire(services: &Services, id: &AuthorityId) -> Result<Option<Authority>, Error> {
+    let Some((mut authority, stored)) = Authority::read(&*services.store, id).await? else {
+        return Ok(None);
+    };
+    if authority.state == AuthorityState::Active {
+        authority.state = AuthorityState::Retired;
+        let write = Write::Put(stored.replaced(&authority)?, Condition::Version(stored.version));
+        services.store.write(&[write]).await?;
+    }
+    services.keyring.retire(&authority).await?;
+    Ok(Some(authority))
 }
 
 #[cfg(test)]

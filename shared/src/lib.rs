@@ -7,6 +7,7 @@ pub mod access;
 pub mod acl;
 pub mod audit;
 pub mod authority;
+pub mod certificate_search;
 pub mod certificates;
 pub mod client;
 pub mod clock;

@@ -23,6 +23,10 @@ pub struct Caller {
 }
 
 impl Caller {
+    pub(super) fn new(stored: Stored, acl: Arc<Acl>) -> Self {
+        Self { stored, acl }
+    }
+
     /// The public handle of its token.
     pub fn accessor(&self) -> &str {
         &self.token().accessor

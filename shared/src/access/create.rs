@@ -328,6 +328,9 @@ fn child_policies(parent: &Token, sudo: bool, new: &NewToken) -> Result<Vec<Stri
 }
 
 fn lineage(parent: &Token) -> Result<Vec<String>, Error> {
+    if parent.is_operators() {
+        return Ok(Vec::new());
+    }
     if parent.ancestors.len() >= MAX_ANCESTORS {
         let reason = format!(
             "this token is {MAX_ANCESTORS} generations below the first one, and cannot have children; make an orphan"

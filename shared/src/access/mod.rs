@@ -30,6 +30,7 @@ mod lifetime;
 mod login;
 mod lookup;
 mod memory;
+mod operator;
 mod policies;
 mod renew;
 mod revoke;

@@ -1,0 +1,245 @@
+//! Authorities taken into service and out of it, and certificates found again, on the embedded store.
+
+use countersign::{
+    Error, Services,
+    audit::MemoryLog,
+    authority::{Authority, AuthorityId, AuthorityState, KeySource, KeySpec, enrol, retire},
+    certificate_search::{Filter, search},
+    clock::FixedClock,
+    issue::{Issuance, Origin, issue},
+    policy::{Request, RequestedKeyId, RequestedValidity},
+    random::SystemRandomSource,
+    role::{CertTypeRules, LifetimeRules, PrincipalMatcher, PrincipalRules, Role},
+    signer::local::LocalKeyring,
+    ssh::PublicKey,
+    store::embedded::Embedded,
+    types::CertType,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+const NOW: u64 = 1_800_000_000;
+
+async fn services() -> (Services, Arc<FixedClock>) {
+    let random = SystemRandomSource::default();
+    let clock = Arc::new(FixedClock::at(NOW));
+    let services = Services::new(
+        Arc::new(Embedded::in_memory().await),
+        Arc::new(LocalKeyring::in_memory(&random).unwrap()),
+        clock.clone(),
+        Arc::new(random),
+        Arc::new(MemoryLog::default()),
+    );
+    (services, clock)
+}
+
+async fn authority(services: &Services) -> Authority {
+    enrol(services, KeySource::New(KeySpec::Ed25519), "for tests".into())
+        .await
+        .unwrap()
+}
+
+struct Asked {
+    cert_type: CertType,
+    principal: &'static str,
+    family: &'static str,
+    role: &'static str,
+    keep_signature: bool,
+}
+
+async fn certify(services: &Services, authority: &Authority, asked: &Asked) -> Result<String, Error> {
+    let rules = CertTypeRules {
+        principals: PrincipalRules {
+            allowed: vec![PrincipalMatcher::Any],
+            default: Vec::new(),
+        },
+        ..CertTypeRules::default()
+    };
+    let role = Role {
+        user: Some(rules.clone()),
+        host: Some(rules),
+        lifetime: LifetimeRules {
+            default_ttl_secs: 60,
+            max_ttl_secs: 60,
+            backdate_secs: 0,
+        },
+        ..Role::default()
+    };
+    let request = Request {
+        subject_key: PublicKey::ed25519([7; 32]),
+        cert_type: asked.cert_type,
+        principals: Some(vec![asked.principal.into()]),
+        validity: RequestedValidity::RoleDefault,
+        key_id: RequestedKeyId::Default("id".into()),
+        critical_options: None,
+        extensions: None,
+    };
+    let origin = Origin {
+        family: asked.family,
+        role: asked.role.into(),
+        ..Origin::default()
+    };
+    let issuance = Issuance {
+        authority,
+        role: &role,
+        request: &request,
+        origin: &origin,
+        id: None,
+        keep_signature: asked.keep_signature,
+        details: BTreeMap::new(),
+    };
+    Ok(issue(services, issuance).await?.record.id)
+}
+
+const ALICE: Asked = Asked {
+    cert_type: CertType::User,
+    principal: "alice",
+    family: "vault",
+    role: "dev",
+    keep_signature: false,
+};
+
+#[tokio::test]
+async fn certificates_are_found_newest_first_by_every_filter() {
+    let (services, clock) = services().await;
+    let authority = authority(&services).await;
+    let host = Asked {
+        cert_type: CertType::Host,
+        principal: "web",
+        family: "ngrok",
+        role: "x",
+        keep_signature: true,
+    };
+    let kept = Asked {
+        family: "ngrok",
+        keep_signature: true,
+        ..ALICE
+    };
+    let mut ids = Vec::new();
+    // Over a midnight, too.
+    for (later, asked) in [(0, &ALICE), (10, &host), (90_000, &kept), (90_001, &ALICE)] {
+        clock.set(NOW + later);
+        ids.push(certify(&services, &authority, asked).await.unwrap());
+    }
+    let find = async |filter: Filter| {
+        let page = search(&*services.store, &filter, None, 100).await.unwrap();
+        assert_eq!(page.next, None);
+        page.found
+            .iter()
+            .map(|found| ids.iter().position(|id| *id == found.record.id).unwrap())
+            .collect::<Vec<_>>()
+    };
+    let filter = Filter::default;
+    assert_eq!(find(filter()).await, [3, 2, 1, 0]);
+    assert_eq!(
+        find(Filter {
+            cert_type: Some(CertType::Host),
+            ..filter()
+        })
+        .await,
+        [1]
+    );
+    assert_eq!(
+        find(Filter {
+            principal: Some("alice".into()),
+            ..filter()
+        })
+        .await,
+        [3, 2, 0]
+    );
+    assert_eq!(
+        find(Filter {
+            principal: Some("ali".into()),
+            ..filter()
+        })
+        .await,
+        [0usize; 0]
+    );
+    assert_eq!(
+        find(Filter {
+            family: Some("ngrok".into()),
+            ..filter()
+        })
+        .await,
+        [2, 1]
+    );
+    assert_eq!(
+        find(Filter {
+            role: Some("dev".into()),
+            family: Some("vault".into()),
+            ..filter()
+        })
+        .await,
+        [3, 0]
+    );
+    assert_eq!(
+        find(Filter {
+            since: Some(NOW + 10),
+            ..filter()
+        })
+        .await,
+        [3, 2, 1]
+    );
+    assert_eq!(
+        find(Filter {
+            since: Some(NOW + 90_002),
+            ..filter()
+        })
+        .await,
+        [0usize; 0]
+    );
+}
+
+#[tokio::test]
+async fn pages_join_without_gap_or_repetition() {
+    let (services, clock) = services().await;
+    let authority = authority(&services).await;
+    let mut ids = Vec::new();
+    for number in 0..450 {
+        clock.set(NOW + number / 7);
+        let asked = Asked {
+            keep_signature: number % 3 == 0,
+            ..ALICE
+        };
+        ids.push(certify(&services, &authority, &asked).await.unwrap());
+    }
+    ids.sort();
+    ids.reverse();
+    for limit in [1000, 200, 37] {
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let page = search(&*services.store, &Filter::default(), before, limit)
+                .await
+                .unwrap();
+            assert!(page.found.len() <= limit);
+            found.extend(page.found.into_iter().map(|found| found.record.id));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, ids, "{limit} at a time");
+    }
+}
+
+#[tokio::test]
+async fn a_retired_authority_signs_no_more() {
+    let (services, _) = services().await;
+    let authority = authority(&services).await;
+    assert_eq!(authority.state, AuthorityState::Active);
+    certify(&services, &authority, &ALICE).await.unwrap();
+    for _ in 0..2 {
+        let retired = retire(&services, &authority.id).await.unwrap().unwrap();
+        assert_eq!(retired.state, AuthorityState::Retired);
+        let (stored, _) = Authority::read(&*services.store, &authority.id)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(stored, retired);
+        assert!(matches!(
+            certify(&services, &stored, &ALICE).await,
+            Err(Error::Conflict(_))
+        ));
+    }
+    let unknown = AuthorityId::draw(NOW, &*services.random).unwrap();
+    assert_eq!(retire(&services, &unknown).await.unwrap(), None);
+}
