@@ -1,5 +1,7 @@
 //! Every path of this family, one file for each resource. A path that is not in [`TABLE`] does not exist.
 
+mod authorities;
+mod certificates;
 mod config_ca;
 mod issue;
 mod public_key;
@@ -10,6 +12,8 @@ use crate::api::Route;
 
 /// All rows. Where several fit, the first one answers.
 pub(crate) const TABLE: &[&[Route]] = &[
+    authorities::ROUTES,
+    certificates::ROUTES,
     config_ca::ROUTES,
     issue::ROUTES,
     public_key::ROUTES,
