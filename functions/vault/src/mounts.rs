@@ -103,7 +103,7 @@ pub struct Mount {
     /// What it is for, for people.
     #[serde(default)]
     pub description: String,
-    /// A public handle: the type and eight hexadecimal digits.
+    /// A public handle: the type and eight hexadecimal digits, after `auth_` for an auth method.
     pub accessor: String,
     /// Names it for good, whatever its path.
     pub uuid: String,
@@ -131,11 +131,12 @@ impl Mount {
     /// As [`random::Random::fill`].
     pub fn draw(services: &Services, path: &str, mount_type: MountType) -> Result<Self, Error> {
         let handle = u32::from_be_bytes(random::bytes(&*services.random)?);
+        let table = if path.starts_with("auth/") { "auth_" } else { "" };
         Ok(Self {
             path: path.trim_matches('/').to_owned(),
             mount_type,
             description: String::new(),
-            accessor: format!("{}_{handle:08x}", mount_type.as_str()),
+            accessor: format!("{table}{}_{handle:08x}", mount_type.as_str()),
             uuid: random::uuid(&*services.random)?,
             config: MountConfig::default(),
             options: None,

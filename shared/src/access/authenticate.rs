@@ -205,6 +205,17 @@ fn acl<'r>(
     services.access().acl(&named.collect::<Vec<_>>())
 }
 
+/// What the policies of `token` say, as they are now. One read, or none for root.
+///
+/// # Errors
+/// As [`Store::read`](crate::store::Store::read); `Internal` where a record is unreadable.
+pub async fn acl_of(services: &Services, token: &Token) -> Result<Arc<Acl>, Error> {
+    let mut found = Found::new();
+    let policies: Vec<Key> = needs(token).split_off(token.ancestors.len());
+    read_missing(services, &policies, &mut found).await?;
+    acl(services, token, |key| found.get(key).and_then(Option::as_ref))
+}
+
 /// Counts one use of a token whose uses are limited. With the last one it is gone.
 async fn spend(services: &Services, mut stored: Stored) -> Result<Stored, Error> {
     for _ in 0..TRIES {

@@ -42,8 +42,8 @@ pub struct TokenSettings {
     pub period: u64,
     /// How often it can be used; 0: always.
     pub num_uses: u64,
-    /// Its type.
-    pub token_type: TokenType,
+    /// Its type; `None`: the one that the login gives where nobody says.
+    pub token_type: Option<TokenType>,
     /// Whether it goes without the policy `default`.
     pub no_default_policy: bool,
     /// The networks that it may be used from; empty: from anywhere.

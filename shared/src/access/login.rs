@@ -3,7 +3,7 @@ use super::{
     create::{Created, NewToken, granted},
     identity::{Identity, StoredSecret, id_of_client, secret_key, spend, stored_secret},
     lifetime::TtlLimits,
-    token::admits,
+    token::{TokenType, admits},
 };
 use crate::{
     error::Error,
@@ -32,6 +32,10 @@ pub struct Login<'l> {
     pub name_in_meta: &'l str,
     /// The lifetimes of the mount.
     pub limits: TtlLimits,
+    /// The type of its token where the identity has none.
+    pub default_type: TokenType,
+    /// The type of its token, whatever the identity has.
+    pub forced_type: Option<TokenType>,
 }
 
 /// Exchanges a client id and secret for a token. Two reads and one write, which makes the token and counts the use of
@@ -100,6 +104,10 @@ async fn prove(
 
 fn token(login: &Login<'_>, identity: &Identity, secret: Option<&StoredSecret>) -> NewToken {
     let settings = &identity.token;
+    let token_type = login
+        .forced_type
+        .or(settings.token_type)
+        .unwrap_or(login.default_type);
     let mut meta: BTreeMap<String, String> = secret
         .map(|stored| stored.secret.metadata.clone())
         .unwrap_or_default();
@@ -117,8 +125,9 @@ fn token(login: &Login<'_>, identity: &Identity, secret: Option<&StoredSecret>) 
         max_ttl: settings.max_ttl,
         period: settings.period,
         num_uses: settings.num_uses,
-        token_type: settings.token_type,
+        token_type,
         path: login.path.to_owned(),
+        entity_id: identity.id.clone(),
         identity_id: identity.id.clone(),
         bound_cidrs: bound.unwrap_or(&settings.bound_cidrs).clone(),
         limits: login.limits,

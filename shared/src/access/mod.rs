@@ -36,7 +36,7 @@ mod renew;
 mod revoke;
 mod token;
 
-pub use authenticate::{Caller, authenticate};
+pub use authenticate::{Caller, acl_of, authenticate};
 pub use create::{Created, NewToken, create_child, create_first_root, create_root, grant};
 pub use identity::{
     ClientSecret, Identity, IdentityKind, NewSecret, SecretSettings, StoredIdentity, StoredSecret,
@@ -46,7 +46,7 @@ pub use identity::{
 };
 pub use lifetime::{DEFAULT_TTL_SECS, TtlLimits, go_duration};
 pub use login::{Login, login};
-pub use lookup::{Stored, accessors, is_alive, lookup, lookup_accessor};
+pub use lookup::{Stored, is_alive, list_tokens, lookup, lookup_accessor};
 pub(crate) use memory::Memory;
 pub use policies::{
     StoredPolicy, delete_policy, list_policies, missing_policies, put_policy, read_policy, sanitize_policies,

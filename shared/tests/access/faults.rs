@@ -3,7 +3,7 @@
 use super::{HOUR, World, with};
 use countersign::{
     Error,
-    access::{self, Created, Identity, Login, NewSecret, NewToken, TtlLimits},
+    access::{self, Created, Identity, Login, NewSecret, NewToken, TokenType, TtlLimits},
     store::faulty::{Fail, Fault, Operation},
 };
 
@@ -45,11 +45,11 @@ async fn a_failed_creation_leaves_a_whole_token_or_none() {
         world.store.fail_next(Operation::Write, fail, Fault::Unavailable);
         let outcome = access::create_child(&world.services, &caller, false, with(&["default"])).await;
         assert!(matches!(outcome, Err(Error::Unavailable(_))));
-        let accessors = access::accessors(&world.services).await.unwrap();
+        let accessors = world.accessors().await;
         assert_eq!(accessors.len(), if fail == Fail::After { 2 } else { 1 });
         // Whatever there is goes with its parent.
         access::revoke(&world.services, &root.token.hash).await.unwrap();
-        assert!(access::accessors(&world.services).await.unwrap().is_empty());
+        assert!(world.accessors().await.is_empty());
         assert_eq!(world.token_records(&[&root]).await, 0);
     }
 }
@@ -198,6 +198,8 @@ async fn a_failed_login_counts_at_most_one_use() {
             display_name: "approle",
             name_in_meta: "role_name",
             limits: TtlLimits::default(),
+            default_type: TokenType::Service,
+            forced_type: None,
         };
         world.store.fail_next(Operation::Write, fail, Fault::Unavailable);
         assert!(matches!(

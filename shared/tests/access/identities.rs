@@ -1,7 +1,9 @@
 use super::{HOUR, NOW, World};
 use countersign::{
     Error,
-    access::{self, Created, Identity, Login, NewSecret, SecretSettings, TokenSettings, TtlLimits},
+    access::{
+        self, Created, Identity, Login, NewSecret, SecretSettings, TokenSettings, TokenType, TtlLimits,
+    },
     store::faulty::Counts,
     types::SecretToken,
 };
@@ -39,6 +41,8 @@ async fn login(
         display_name: "approle",
         name_in_meta: "role_name",
         limits: TtlLimits::default(),
+        default_type: TokenType::Service,
+        forced_type: None,
     };
     access::login(&world.services, &login)
         .await
@@ -242,7 +246,7 @@ async fn logins_at_the_same_time_share_no_use_of_a_secret() {
         good += usize::from(task.await.unwrap());
     }
     assert_eq!(good, 3);
-    assert_eq!(access::accessors(&world.services).await.unwrap().len(), 3);
+    assert_eq!(world.accessors().await.len(), 3);
     assert!(
         access::list_secrets(&world.services, &identity.id)
             .await

@@ -77,6 +77,12 @@ impl World {
             .unwrap()
     }
 
+    /// The accessors of all tokens that are alive.
+    async fn accessors(&self) -> Vec<String> {
+        let tokens = access::list_tokens(&self.services).await.unwrap();
+        tokens.into_iter().map(|token| token.accessor).collect()
+    }
+
     /// How many records of tokens there are, with those that lead to them.
     async fn token_records(&self, tokens: &[&Created]) -> usize {
         let mut count = 0;

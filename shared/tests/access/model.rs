@@ -113,7 +113,7 @@ async fn run(steps: Vec<Step>) {
     let mut expected: Vec<String> = alive
         .map(|at| model.0[at].created.token.accessor.clone())
         .collect();
-    let mut accessors = access::accessors(&world.services).await.unwrap();
+    let mut accessors = world.accessors().await;
     expected.sort();
     accessors.sort();
     assert_eq!(accessors, expected);

@@ -263,7 +263,7 @@ async fn a_token_ends_on_time_and_takes_its_children_along() {
             .unwrap()
             .is_none()
     );
-    let mut alive = access::accessors(&world.services).await.unwrap();
+    let mut alive = world.accessors().await;
     let mut expected = vec![root.token.accessor, orphan.token.accessor];
     alive.sort();
     expected.sort();
