@@ -1,0 +1,112 @@
+"""Deploys the built Vault function on an emulator of AWS, and asks it for a certificate through API Gateway.
+
+Usage: through_lambda.py ENDPOINT PACKAGE TABLE_PREFIX TOKEN PUBLIC_KEY PRINCIPAL
+
+Prints one JSON object: the CA's public key, the certificate, and how often KMS was asked to sign.
+"""
+
+import json
+import sys
+import time
+
+import boto3
+import requests
+
+endpoint, package, table_prefix, token, public_key, principal = sys.argv[1:]
+aws = dict(
+    endpoint_url=endpoint,
+    region_name="eu-central-1",
+    aws_access_key_id="test",
+    aws_secret_access_key="test",
+)
+kms, functions, gateway = (boto3.client(name, **aws) for name in ("kms", "lambda", "apigatewayv2"))
+
+
+def deploy():
+    """A function behind an HTTP API; gives the id of the API."""
+    sealing_key = kms.create_key()["KeyMetadata"]["Arn"]
+    environment = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "COUNTERSIGN_TABLE_PREFIX": table_prefix,
+        "COUNTERSIGN_SEALING_KEY": sealing_key,
+    }
+    with open(package, "rb") as file:
+        function = functions.create_function(
+            FunctionName="vault",
+            Runtime="provided.al2023",
+            Handler="bootstrap",
+            Role="arn:aws:iam::000000000000:role/vault",
+            Code={"ZipFile": file.read()},
+            Environment={"Variables": environment},
+            Timeout=29,
+        )
+    api = gateway.create_api(Name="countersign", ProtocolType="HTTP")["ApiId"]
+    integration = gateway.create_integration(
+        ApiId=api,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri=function["FunctionArn"],
+        PayloadFormatVersion="2.0",
+    )["IntegrationId"]
+    gateway.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{integration}")
+    gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+    return api
+
+
+api = deploy()
+port = endpoint.rsplit(":", 1)[1]
+session = requests.Session()
+session.headers["Host"] = f"{api}.execute-api.localhost:{port}"
+
+
+def call(method, path, body=None, *, status, with_token=True):
+    headers = {"X-Vault-Token": token} if with_token else {}
+    answer = session.request(method, f"{endpoint}/v1/{path}", json=body, headers=headers, timeout=60)
+    assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+    return answer
+
+
+# A new function may take a moment to become active.
+for _ in range(100):
+    if session.get(f"{endpoint}/v1/sys/health", timeout=60).status_code == 200:
+        break
+    time.sleep(0.2)
+
+ca = kms.create_key(KeySpec="ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+call("POST", "sys/mounts/team/ssh", {"type": "ssh"}, status=204)
+ca_key = call("POST", "team/ssh/config/ca", {"managed_key_id": ca}, status=200).json()["data"]["public_key"]
+call(
+    "PUT",
+    "team/ssh/roles/ops",
+    {
+        "key_type": "ca",
+        "allow_user_certificates": True,
+        "allowed_users": principal,
+        "default_user": principal,
+        "default_extensions": {"permit-pty": ""},
+        "ttl": "10m",
+    },
+    status=204,
+)
+assert call("GET", "team/ssh/roles?list=true", status=200).json()["data"]["keys"] == ["ops"]
+
+# What has no right, or is no key, is refused in Vault's shape.
+refused = call("PUT", "team/ssh/sign/ops", {"public_key": public_key}, status=403, with_token=False)
+assert refused.json() == {"errors": ["permission denied"]}, refused.text
+refused = call("PUT", "team/ssh/sign/ops", {"public_key": "hello"}, status=400)
+assert refused.json()["errors"][0].startswith("failed to parse public_key as SSH key:"), refused.text
+
+# An Ed25519 key in KMS signs at most 4096 bytes: more is refused before anything is signed.
+many = ",".join(f"{principal}-{n:040}" for n in range(120))
+call("PUT", "team/ssh/roles/many", {"key_type": "ca", "allow_user_certificates": True, "allowed_users": "*"}, status=204)
+refused = call("PUT", "team/ssh/sign/many", {"public_key": public_key, "valid_principals": many}, status=400)
+assert "4096" in refused.json()["errors"][0], refused.text
+
+# Keys made here never leave KMS; one that is imported is sealed under it.
+for key_type in ("ssh-ed25519", "ecdsa-sha2-nistp384"):
+    call("POST", "sys/mounts/made", {"type": "ssh"}, status=204)
+    made = call("POST", "made/config/ca", {"generate_signing_key": True, "key_type": key_type}, status=200)
+    assert made.json()["data"]["public_key"].startswith(key_type), made.text
+    call("DELETE", "sys/mounts/made", status=204)
+
+signed = call("PUT", "team/ssh/sign/ops", {"public_key": public_key}, status=200).json()["data"]
+print(json.dumps({"ca_key": ca_key, "certificate": signed["signed_key"], "serial": signed["serial_number"]}))
