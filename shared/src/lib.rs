@@ -11,8 +11,12 @@ pub mod certificate_search;
 pub mod certificates;
 pub mod client;
 pub mod clock;
+#[cfg(feature = "deployment")]
+pub mod deployment;
 pub mod error;
 pub mod issue;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod policy;
 pub mod random;
 pub mod role;

@@ -1,0 +1,171 @@
+//! What runs in AWS: the one place that reads the environment and makes the clients.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `COUNTERSIGN_TABLE_PREFIX` | the tables are called `<prefix>-access`, `<prefix>-certificates`, `<prefix>-roles` | `countersign` |
+//! | `COUNTERSIGN_SEALING_KEY` | the symmetric KMS key (id, ARN or alias) that seals imported keys and secrets | required |
+//! | `COUNTERSIGN_RETENTION_DAYS` | how long the record of a certificate stays after its end | `400` |
+//! | `COUNTERSIGN_KEEP_SIGNATURES` | `all`, or `required`: only those that a dialect must return again | `required` |
+//!
+//! Region, credentials and endpoints (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_KMS`, …) are the AWS SDK's.
+
+use crate::{
+    audit::StderrLog,
+    clock::SystemClock,
+    random::SystemRandomSource,
+    services::{Services, Settings},
+    signer::kms::{self, KmsKeyring},
+    store::dynamodb::{DynamoDb, TableNames, client_config},
+};
+use std::{fmt, sync::Arc};
+
+const SECS_PER_DAY: u64 = 86_400;
+
+/// What the environment says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What the names of the tables begin with.
+    pub table_prefix: String,
+    /// The KMS key that seals.
+    pub sealing_key: String,
+    /// How records are kept.
+    pub settings: Settings,
+}
+
+/// Why the environment does not make a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// This variable has to be set.
+    Missing(&'static str),
+    /// This variable holds something else than what it is for.
+    Unusable(&'static str, &'static str),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(name) => write!(f, "the environment variable {name} has to be set"),
+            Self::Unusable(name, wanted) => write!(f, "the environment variable {name} has to be {wanted}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        #[allow(clippy::disallowed_methods)] // this is where the environment is read
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads variables by `lookup`. An empty one is as good as none.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let value = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let mut settings = Settings::default();
+        if let Some(days) = value("COUNTERSIGN_RETENTION_DAYS") {
+            let secs = days
+                .parse()
+                .ok()
+                .and_then(|days: u64| days.checked_mul(SECS_PER_DAY));
+            settings.retention_secs = secs.ok_or(ConfigError::Unusable(
+                "COUNTERSIGN_RETENTION_DAYS",
+                "a number of days",
+            ))?;
+        }
+        settings.keep_signatures = match value("COUNTERSIGN_KEEP_SIGNATURES").as_deref() {
+            None | Some("required") => false,
+            Some("all") => true,
+            Some(_) => {
+                return Err(ConfigError::Unusable(
+                    "COUNTERSIGN_KEEP_SIGNATURES",
+                    "all or required",
+                ));
+            }
+        };
+        Ok(Self {
+            table_prefix: value("COUNTERSIGN_TABLE_PREFIX").unwrap_or_else(|| "countersign".into()),
+            sealing_key: value("COUNTERSIGN_SEALING_KEY")
+                .ok_or(ConfigError::Missing("COUNTERSIGN_SEALING_KEY"))?,
+            settings,
+        })
+    }
+
+    /// The services of a deployment. Nothing is called before it is needed.
+    pub async fn services(&self) -> Services {
+        let aws = aws_config::load_from_env().await;
+        let dynamodb = client_config(aws_sdk_dynamodb::config::Builder::from(&aws)).build();
+        let store = DynamoDb::new(
+            aws_sdk_dynamodb::Client::from_conf(dynamodb),
+            TableNames::with_prefix(&self.table_prefix),
+        );
+        let keyring = KmsKeyring::new(
+            kms::client(aws_sdk_kms::config::Builder::from(&aws)),
+            &self.sealing_key,
+        );
+        let mut services = Services::new(
+            Arc::new(store),
+            Arc::new(keyring),
+            Arc::new(SystemClock),
+            Arc::new(SystemRandomSource::default()),
+            Arc::new(StderrLog),
+        );
+        services.settings = self.settings;
+        services
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(|name| {
+            let found = variables.iter().find(|(variable, _)| *variable == name)?;
+            Some(found.1.to_owned())
+        })
+    }
+
+    #[test]
+    fn only_the_sealing_key_has_to_be_set() {
+        let config = read(&[
+            ("COUNTERSIGN_SEALING_KEY", "alias/x"),
+            ("COUNTERSIGN_TABLE_PREFIX", ""),
+        ])
+        .unwrap();
+        assert_eq!(config.table_prefix, "countersign");
+        assert_eq!(config.settings, Settings::default());
+        assert_eq!(read(&[]), Err(ConfigError::Missing("COUNTERSIGN_SEALING_KEY")));
+    }
+
+    #[test]
+    fn what_is_set_must_make_sense() {
+        let with = |name, value| read(&[("COUNTERSIGN_SEALING_KEY", "k"), (name, value)]);
+        assert_eq!(
+            with("COUNTERSIGN_RETENTION_DAYS", "7")
+                .unwrap()
+                .settings
+                .retention_secs,
+            604_800
+        );
+        assert!(
+            with("COUNTERSIGN_KEEP_SIGNATURES", "all")
+                .unwrap()
+                .settings
+                .keep_signatures
+        );
+        for (name, value) in [
+            ("COUNTERSIGN_RETENTION_DAYS", "-1"),
+            ("COUNTERSIGN_RETENTION_DAYS", "99999999999999999999"),
+            ("COUNTERSIGN_KEEP_SIGNATURES", "true"),
+        ] {
+            assert!(with(name, value).is_err(), "{name} {value}");
+        }
+    }
+}
