@@ -1,0 +1,117 @@
+//! The HTTP server: one listener, plain or TLS, HTTP/1.1 and HTTP/2, with limits on how slow and how large a client
+//! may be.
+
+use axum::{Extension, Router};
+use countersign::client::ClientAddress;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
+    service::TowerToHyperService,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// How long a client may take for the head of a request, and a connection may idle.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// How long a client may take for the TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// How many bytes the head of a request may have. API Gateway allows 10 KiB of headers.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// How many requests one HTTP/2 connection may have open.
+const MAX_STREAMS: u32 = 100;
+/// How long open requests may take to finish once the server is told to stop.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
+/// How long to wait when a connection cannot be accepted: most likely there are too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Answers requests with `router` until `shutdown` completes; then lets open requests finish.
+///
+/// Each request carries the address of its client as an extension, as the socket knows it.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    shutdown: impl Future<Output = ()>,
+) {
+    let graceful = GracefulShutdown::new();
+    let builder = Arc::new(builder());
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let router = with_client_address(&router, peer);
+                let connection = connection(stream, tls.clone(), builder.clone(), router, graceful.watcher());
+                tokio::spawn(connection);
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+    drop(listener);
+    // Whoever is not done by then is cut off.
+    let _ = timeout(SHUTDOWN_LIMIT, graceful.shutdown()).await;
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(MAX_HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEAD_LIMIT)
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+        .max_concurrent_streams(MAX_STREAMS);
+    builder
+}
+
+fn with_client_address(router: &Router, peer: SocketAddr) -> Router {
+    // An IPv4 client of an IPv6 socket counts as IPv4.
+    router
+        .clone()
+        .layer(Extension(ClientAddress(Some(peer.ip().to_canonical()))))
+}
+
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    builder: Arc<auto::Builder<TokioExecutor>>,
+    router: Router,
+    watcher: Watcher,
+) {
+    // Answers are small and whole: waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => answer(stream, &builder, router, watcher).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
+                answer(stream, &builder, router, watcher).await;
+            }
+        }
+    }
+}
+
+async fn answer<S>(stream: S, builder: &auto::Builder<TokioExecutor>, router: Router, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(router.into_service::<hyper::body::Incoming>());
+    // What goes wrong on one connection is its client's to notice.
+    let _ = watcher
+        .watch(builder.serve_connection(TokioIo::new(stream), service))
+        .await;
+}

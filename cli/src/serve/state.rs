@@ -1,0 +1,73 @@
+//! What the local server keeps: the tables and the CA keys, in a directory or in memory.
+
+use anyhow::{Context, Result, anyhow};
+use countersign::{
+    Services,
+    audit::StderrLog,
+    clock::SystemClock,
+    random::SystemRandomSource,
+    signer::local::LocalKeyring,
+    store::embedded::{Embedded, OpenError},
+};
+use std::{path::Path, sync::Arc, time::Duration};
+
+/// How often records are dropped whose life is over.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+
+/// The state of one local server.
+pub(crate) struct State {
+    pub(crate) services: Services,
+    embedded: Embedded,
+}
+
+impl State {
+    /// The state in `directory`, which is made where it is missing; or a new one in memory.
+    pub(crate) async fn open(directory: Option<&Path>) -> Result<Self> {
+        let random = SystemRandomSource::default();
+        let (embedded, keyring) = match directory {
+            None => (Embedded::ephemeral().await, LocalKeyring::in_memory(&random)?),
+            Some(directory) => {
+                let embedded = Embedded::open(directory)
+                    .await
+                    .map_err(|error| advise(error, directory))?;
+                let keyring = LocalKeyring::open(directory)
+                    .with_context(|| format!("the CA keys in {} cannot be opened", directory.display()))?;
+                (embedded, keyring)
+            }
+        };
+        let services = Services::new(
+            Arc::new(embedded.store()),
+            Arc::new(keyring),
+            Arc::new(SystemClock),
+            Arc::new(random),
+            Arc::new(StderrLog),
+        );
+        countersign_vault::mounts::seed(&services).await?;
+        Ok(Self { services, embedded })
+    }
+
+    /// Drops records whose life is over, as DynamoDB does by itself.
+    pub(crate) fn sweep_in_background(&self) {
+        let embedded = self.embedded.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP_INTERVAL).await;
+                // Nothing reads such a record as if it were alive; the next time will do.
+                let _ = embedded.sweep_expired().await;
+            }
+        });
+    }
+}
+
+fn advise(error: OpenError, directory: &Path) -> anyhow::Error {
+    match error {
+        OpenError::InUse(_) => anyhow!(
+            "{} is in use by another countersign process\nstop that, or choose another directory with --data-dir",
+            directory.display()
+        ),
+        error => anyhow::Error::new(error).context(format!(
+            "cannot keep anything in {}: check who owns it, or choose another directory with --data-dir",
+            directory.display()
+        )),
+    }
+}
