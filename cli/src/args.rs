@@ -3,7 +3,9 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// A serverless SSH certificate authority, on this machine.
+use crate::admin::{authority, certificate, identity, policy, token};
+
+/// A serverless SSH certificate authority: the local server, and the administration of servers and deployments.
 #[derive(Debug, Parser)]
 #[command(
     name = "countersign",
@@ -21,6 +23,47 @@ pub(crate) enum Command {
     /// Start a certificate authority on this machine, with its keys and its records in one directory.
     #[command(after_help = "Example:\n  countersign serve --data-dir ./ca --tls")]
     Serve(ServeArguments),
+    /// Access tokens: who may call the certificate authority.
+    Token(Administration<token::Command>),
+    /// Policies: what a token may do.
+    Policy(Administration<policy::Command>),
+    /// Authorities: the CA keys.
+    Authority(Administration<authority::Command>),
+    /// Machine identities: client ids with secrets, exchanged for short-lived tokens.
+    Identity(Administration<identity::Command>),
+    /// Certificates: who got what, when, and through which family and role.
+    Certificate(Administration<certificate::Command>),
+}
+
+/// An administration command, and whom it talks to.
+#[derive(Debug, Args)]
+pub(crate) struct Administration<C: Subcommand> {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(subcommand)]
+    pub(crate) command: C,
+}
+
+/// Whom an administration command talks to.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Talk to the running server at this address, for example http://127.0.0.1:8200 [env: COUNTERSIGN_URL]
+    #[arg(long, global = true, conflicts_with = "table_prefix")]
+    pub(crate) url: Option<String>,
+    /// The access token for the server [env: COUNTERSIGN_TOKEN]
+    #[arg(long, global = true)]
+    pub(crate) token: Option<String>,
+    /// Trust the certificate authority or the self-signed certificate in this PEM file, and no other, when the
+    /// address is https [env: COUNTERSIGN_CA_CERT]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_cert: Option<PathBuf>,
+    /// Work on the tables of the deployment with this prefix, with your AWS credentials [env:
+    /// COUNTERSIGN_TABLE_PREFIX]
+    #[arg(long, global = true, value_name = "PREFIX")]
+    pub(crate) table_prefix: Option<String>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
 }
 
 /// How the local server runs.
@@ -58,8 +101,12 @@ pub(crate) struct ServeArguments {
 /// What the environment says where the command line does not.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
+    pub(crate) ca_cert: Option<String>,
     pub(crate) data_dir: Option<String>,
     pub(crate) root_token: Option<String>,
+    pub(crate) table_prefix: Option<String>,
+    pub(crate) token: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
 impl Environment {
@@ -68,8 +115,12 @@ impl Environment {
     pub(crate) fn read() -> Self {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
+            ca_cert: variable("COUNTERSIGN_CA_CERT"),
             data_dir: variable("COUNTERSIGN_DATA_DIR"),
             root_token: variable("COUNTERSIGN_ROOT_TOKEN"),
+            table_prefix: variable("COUNTERSIGN_TABLE_PREFIX"),
+            token: variable("COUNTERSIGN_TOKEN"),
+            url: variable("COUNTERSIGN_URL"),
         }
     }
 }
@@ -94,6 +145,28 @@ mod tests {
         assert!(refused(&["serve", "--tls", "--tls-cert", "c", "--tls-key", "k"]));
         assert!(refused(&["serve", "--tls-cert", "c"]));
         assert!(refused(&["serve", "--tls-key", "k"]));
+        assert!(refused(&[
+            "token",
+            "list",
+            "--url",
+            "http://x",
+            "--table-prefix",
+            "p"
+        ]));
+    }
+
+    #[test]
+    fn the_target_stands_before_or_after_the_verb() {
+        for arguments in [
+            ["token", "--url", "http://x", "list"],
+            ["token", "list", "--url", "http://x"],
+        ] {
+            let parsed = Arguments::try_parse_from([&["countersign"][..], &arguments].concat()).unwrap();
+            let Command::Token(token) = parsed.command else {
+                panic!("token")
+            };
+            assert_eq!(token.target.url.as_deref(), Some("http://x"));
+        }
     }
 
     #[test]

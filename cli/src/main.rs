@@ -1,11 +1,20 @@
-//! The `countersign` command: the local server.
+//! The `countersign` command: the local server, and the administration of servers and deployments.
 
+mod admin;
 mod args;
+mod client;
+mod decoded;
+mod output;
 mod serve;
+mod tables;
+mod time;
 
+use admin::{authority, certificate, identity, policy, token};
 use anyhow::Result;
-use args::{Arguments, Command, Environment};
-use clap::Parser;
+use args::{Administration, Arguments, Command, Environment};
+use clap::{Parser, Subcommand};
+use client::Client;
+use output::Output;
 use std::{io::Write, process::ExitCode};
 
 #[tokio::main]
@@ -24,5 +33,23 @@ async fn run(arguments: Arguments) -> Result<()> {
     let environment = Environment::read();
     match arguments.command {
         Command::Serve(arguments) => serve::run(arguments, &environment).await,
+        Command::Token(noun) => administer(noun, &environment, token::run).await,
+        Command::Policy(noun) => administer(noun, &environment, policy::run).await,
+        Command::Authority(noun) => administer(noun, &environment, authority::run).await,
+        Command::Identity(noun) => administer(noun, &environment, identity::run).await,
+        Command::Certificate(noun) => administer(noun, &environment, certificate::run).await,
     }
+}
+
+async fn administer<C: Subcommand>(
+    noun: Administration<C>,
+    environment: &Environment,
+    verb: impl AsyncFnOnce(C, &Client) -> Result<Output>,
+) -> Result<()> {
+    let client = Client::open(&noun.target, environment).await?;
+    let output = verb(noun.command, &client).await?;
+    std::io::stdout()
+        .lock()
+        .write_all(output.render(noun.target.json).as_bytes())?;
+    Ok(())
 }

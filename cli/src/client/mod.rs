@@ -1,0 +1,224 @@
+//! How administration commands reach the certificate authority: by HTTP, a running server; and in this process, with
+//! the same routes over the tables of a deployment. So each command exists once.
+
+mod server;
+
+use crate::args::{Environment, Target};
+use anyhow::{Context, Result, anyhow, bail};
+use axum::{
+    Router,
+    body::Body,
+    http::{Method, Request, StatusCode, Uri, header},
+};
+use http_body_util::{BodyExt, Limited};
+use serde_json::Value;
+use server::Server;
+use tower::ServiceExt;
+
+/// The header that carries the token.
+const TOKEN: &str = "x-vault-token";
+/// More than any answer has: a page of certificates stays far below.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// A way to the certificate authority.
+pub(crate) struct Client {
+    transport: Transport,
+    token: Option<String>,
+}
+
+enum Transport {
+    Server(Box<Server>),
+    Tables(Router),
+}
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) errors: Vec<String>,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let reason = match self.errors.as_slice() {
+            [] => self.status.to_string(),
+            errors => errors.join("; "),
+        };
+        f.write_str(reason.trim())?;
+        f.write_str(match self.status {
+            StatusCode::FORBIDDEN => {
+                "\nThe token is unknown, or its policies do not allow this: see `countersign token lookup`, and give \
+                 another with --token or COUNTERSIGN_TOKEN"
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "\nTry again in a moment",
+            _ => "",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Client {
+    /// The way that the command line names, or else the environment.
+    pub(crate) async fn open(target: &Target, environment: &Environment) -> Result<Self> {
+        let token = target.token.clone().or_else(|| environment.token.clone());
+        let from_environment = target.url.is_none() && target.table_prefix.is_none();
+        let url = target
+            .url
+            .as_ref()
+            .or(environment.url.as_ref().filter(|_| from_environment));
+        if let Some(url) = url {
+            if token.is_none() {
+                bail!("a token is missing: give one with --token or COUNTERSIGN_TOKEN");
+            }
+            let ca_cert = target
+                .ca_cert
+                .clone()
+                .or_else(|| environment.ca_cert.as_ref().map(Into::into));
+            let server = Server::new(url, ca_cert.as_deref())?;
+            return Ok(Self {
+                transport: Transport::Server(Box::new(server)),
+                token,
+            });
+        }
+        let prefix = target.table_prefix.as_ref().or(environment.table_prefix.as_ref());
+        let prefix = prefix.ok_or_else(|| {
+            anyhow!(
+                "nothing to talk to: give the address of a running server with --url or COUNTERSIGN_URL, or the \
+                 tables of a deployment with --table-prefix or COUNTERSIGN_TABLE_PREFIX"
+            )
+        })?;
+        let router = crate::tables::router(prefix).await?;
+        Ok(Self {
+            transport: Transport::Tables(router),
+            token: None,
+        })
+    }
+
+    /// Whether requests carry a token.
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Makes sure that a private key can be sealed.
+    pub(crate) fn check_sealing(&self) -> Result<()> {
+        if matches!(self.transport, Transport::Tables(_)) && !crate::tables::can_seal() {
+            bail!(
+                "set COUNTERSIGN_SEALING_KEY to the deployment's sealing key: its stack has it as SealingKeyArn"
+            );
+        }
+        Ok(())
+    }
+
+    /// Reads `path`, which comes after `/v1/`.
+    pub(crate) async fn read(&self, path: &str) -> Result<Value> {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// What is listed at `path`: the names. Where there are none, the list is empty.
+    pub(crate) async fn list(&self, path: &str) -> Result<Vec<String>> {
+        match self.call(Method::GET, &format!("{path}?list=true"), None).await {
+            Ok(answer) => Ok(texts(&answer["data"]["keys"])),
+            Err(error) if is_absent(&error) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes `fields` to `path`.
+    pub(crate) async fn write(&self, path: &str, fields: &Value) -> Result<Value> {
+        self.call(Method::POST, path, Some(fields)).await
+    }
+
+    /// Deletes what is at `path`.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value> {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    async fn call(&self, method: Method, path: &str, fields: Option<&Value>) -> Result<Value> {
+        let (status, body) = match &self.transport {
+            Transport::Server(server) => {
+                let request = self.request(method, server.address(path)?, fields)?;
+                server.send(request).await?
+            }
+            Transport::Tables(router) => {
+                let request = self.request(method, format!("/v1/{path}").parse()?, fields)?;
+                let answer = router.clone().oneshot(request).await?;
+                let (head, body) = answer.into_parts();
+                (
+                    head.status,
+                    Limited::new(body, MAX_ANSWER_BYTES)
+                        .collect()
+                        .await
+                        .map_err(|e| anyhow!(e))?
+                        .to_bytes(),
+                )
+            }
+        };
+        answer(status, &body)
+    }
+
+    fn request(&self, method: Method, uri: Uri, fields: Option<&Value>) -> Result<Request<Body>> {
+        let mut request = Request::builder().method(method).uri(uri);
+        if let Some(token) = &self.token {
+            let mut value =
+                header::HeaderValue::from_str(token).context("the token holds characters that none has")?;
+            value.set_sensitive(true);
+            request = request.header(TOKEN, value);
+        }
+        let body = fields.map_or_else(Body::empty, |fields| Body::from(fields.to_string()));
+        Ok(request
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body)?)
+    }
+}
+
+fn answer(status: StatusCode, body: &[u8]) -> Result<Value> {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    if status.is_success() {
+        return Ok(value);
+    }
+    Err(Refused {
+        status,
+        errors: texts(&value["errors"]),
+    }
+    .into())
+}
+
+/// Whether `error` says that there is no such thing.
+pub(crate) fn is_absent(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<Refused>()
+        .is_some_and(|refused| refused.status == StatusCode::NOT_FOUND)
+}
+
+/// The texts of a JSON array.
+pub(crate) fn texts(value: &Value) -> Vec<String> {
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// One segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    encode(text, b"-._~")
+}
+
+/// One value of a query.
+pub(crate) fn query_value(text: &str) -> String {
+    encode(text, b"-._~")
+}
+
+fn encode(text: &str, plain: &[u8]) -> String {
+    let encode_byte = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    text.bytes().map(encode_byte).collect()
+}
