@@ -43,7 +43,10 @@ pub enum Error {
 impl Error {
     /// An [`Error::InvalidRequest`] about `field`.
     pub fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
-        Self::InvalidRequest { field, reason: reason.into() }
+        Self::InvalidRequest {
+            field,
+            reason: reason.into(),
+        }
     }
 
     /// An [`Error::Internal`] whose `cause` goes to the log.
@@ -94,7 +97,9 @@ impl fmt::Display for Error {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Throttled { .. } => f.write_str("too many requests; try again later"),
             Self::Unauthenticated => f.write_str("authentication failed"),
-            Self::Unavailable(_) => f.write_str("a service that this request needs is unavailable; try again"),
+            Self::Unavailable(_) => {
+                f.write_str("a service that this request needs is unavailable; try again")
+            }
         }
     }
 }

@@ -359,10 +359,10 @@ fn refused_names(rules: &OptionRules, asked: &BTreeMap<String, String>) -> Vec<S
 
 fn check_values(rules: &OptionRules, asked: &BTreeMap<String, String>) -> Result<(), Refusal> {
     for (name, value) in asked {
-        if let Some(ValueRule::Matching(patterns)) = rules.values.get(name) {
-            if !patterns.iter().any(|pattern| pattern.matches(value)) {
-                return Err(Refusal::OptionValueNotAllowed(name.clone()));
-            }
+        if let Some(ValueRule::Matching(patterns)) = rules.values.get(name)
+            && !patterns.iter().any(|pattern| pattern.matches(value))
+        {
+            return Err(Refusal::OptionValueNotAllowed(name.clone()));
         }
     }
     Ok(())

@@ -32,7 +32,14 @@ pub fn uuid(random: &dyn Random) -> Result<String, Error> {
     number = number & !(0xf << 76) | 4 << 76;
     number = number & !(0b11 << 62) | 0b10 << 62;
     let hex = format!("{number:032x}");
-    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+    Ok(format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    ))
 }
 
 /// The cryptographic random number generator of aws-lc.
@@ -41,7 +48,9 @@ pub struct SystemRandomSource(SystemRandom);
 
 impl Random for SystemRandomSource {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
-        self.0.fill(bytes).map_err(|_| Error::unavailable("the random number generator failed"))
+        self.0
+            .fill(bytes)
+            .map_err(|_| Error::unavailable("the random number generator failed"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `decide` allows and refuses, by example and by property.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use countersign::{
     policy::{IssuancePlan, Refusal, Request, RequestedKeyId, RequestedValidity, decide},

@@ -1,6 +1,6 @@
 //! Certificates made by `ssh-keygen` (tests/vectors/generate.sh): from the fields alone, we encode the same bytes.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::{

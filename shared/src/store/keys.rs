@@ -23,11 +23,19 @@ pub const EXPIRES_AT: &str = "expires_at";
 
 /// All tables of a deployment.
 pub const SCHEMA: [TableSchema; 3] = [
-    TableSchema { table: Table::Access, suffix: "access", index: None },
+    TableSchema {
+        table: Table::Access,
+        suffix: "access",
+        index: None,
+    },
     TableSchema {
         table: Table::Certificates,
         suffix: "certificates",
         index: Some(("listing", "listing_pk", "listing_sk")),
     },
-    TableSchema { table: Table::Roles, suffix: "roles", index: None },
+    TableSchema {
+        table: Table::Roles,
+        suffix: "roles",
+        index: None,
+    },
 ];

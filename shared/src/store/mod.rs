@@ -53,7 +53,11 @@ pub struct Key {
 impl Key {
     /// The key of `sort` in `partition` of `table`. Neither may be empty.
     pub fn new(table: Table, partition: impl Into<String>, sort: impl Into<String>) -> Self {
-        Self { table, partition: partition.into(), sort: sort.into() }
+        Self {
+            table,
+            partition: partition.into(),
+            sort: sort.into(),
+        }
     }
 }
 
@@ -89,7 +93,13 @@ impl Record {
     /// `Internal` where `value` has no JSON form.
     pub fn new(key: Key, value: &impl Serialize) -> Result<Self, Error> {
         let body = serde_json::to_string(value).map_err(Error::internal)?;
-        Ok(Self { key, body, version: 1, expires_at: None, listing: None })
+        Ok(Self {
+            key,
+            body,
+            version: 1,
+            expires_at: None,
+            listing: None,
+        })
     }
 
     /// The next version of this record, with `value` for its content.
@@ -98,7 +108,11 @@ impl Record {
     /// `Internal` where `value` has no JSON form.
     pub fn replaced(&self, value: &impl Serialize) -> Result<Self, Error> {
         let body = serde_json::to_string(value).map_err(Error::internal)?;
-        Ok(Self { body, version: self.version + 1, ..self.clone() })
+        Ok(Self {
+            body,
+            version: self.version + 1,
+            ..self.clone()
+        })
     }
 
     /// The same record, to be dropped after `expires_at` (Unix seconds).
@@ -122,7 +136,9 @@ impl Record {
     pub fn value<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(&self.body).map_err(|error| {
             let Key { table, partition, .. } = &self.key;
-            Error::internal(format!("a {table:?} record in {partition} is unreadable: {error}"))
+            Error::internal(format!(
+                "a {table:?} record in {partition} is unreadable: {error}"
+            ))
         })
     }
 }
