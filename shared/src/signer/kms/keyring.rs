@@ -32,6 +32,9 @@ const PURPOSE: &str = "countersign:purpose";
 /// The entry that says which secret it is.
 const CONTEXT: &str = "countersign:context";
 
+/// How long a new key may take: the search for the primes of an RSA key has no sure end, and it is not for every day.
+const CREATE_LIMIT: Duration = Duration::from_secs(10);
+
 /// The most bytes that KMS encrypts.
 const SEAL_LIMIT: usize = 4096;
 /// A key that was just made may not be known everywhere in KMS for some moments.
@@ -107,13 +110,13 @@ impl KmsKeyring {
 
     /// Makes the KMS key alone. It is asked for once: a retry after a lost answer would leave a second key behind.
     async fn create_key(&self, id: &AuthorityId, spec: KeySpec) -> Result<String, SignerError> {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(CREATE_LIMIT)
+            .operation_timeout(CREATE_LIMIT)
+            .build();
         let once = Builder::new()
             .retry_config(RetryConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(super::CALL_LIMIT)
-                    .build(),
-            );
+            .timeout_config(timeouts);
         let answer = self
             .client
             .create_key()

@@ -31,7 +31,7 @@ const ATTEMPTS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(30);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(200);
 
-/// A KMS client that answers within three seconds, retries included.
+/// A KMS client that answers within three seconds, retries included; only a new key may take longer.
 pub fn client(config: Builder) -> Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_LIMIT)

@@ -240,12 +240,12 @@ async fn failures_are_sorted_by_who_can_mend_them() {
 async fn a_kms_that_is_silent_or_gone_is_given_up_in_time() {
     let (outcome, took) = timed(Double::silent().client()).await;
     assert!(matches!(outcome, Err(SignerError::Unavailable(_))), "{outcome:?}");
-    assert!(took < Duration::from_millis(3500), "{took:?}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
 
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (outcome, took) = timed(client_at(gone)).await;
     assert!(matches!(outcome, Err(SignerError::Unavailable(_))), "{outcome:?}");
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
 #[tokio::test]
