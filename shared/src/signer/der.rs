@@ -1,6 +1,9 @@
 //! The little DER (ITU-T X.690) that keys are written in, read strictly: definite lengths in their shortest form, and
 //! nothing after the end.
 
+#[cfg(any(feature = "kms", feature = "private-key"))]
+use crate::ssh::Curve;
+
 /// `BIT STRING`
 #[cfg(any(feature = "kms", feature = "private-key"))]
 pub(super) const BIT_STRING: u8 = 0x03;
@@ -18,15 +21,12 @@ pub(super) const OID: u8 = 0x06;
 /// `SEQUENCE`
 pub(super) const SEQUENCE: u8 = 0x30;
 
-/// secp256r1, 1.2.840.10045.3.1.7 (RFC 5480 §2.1.1.1).
-#[cfg(any(feature = "kms", feature = "private-key"))]
-pub(super) const OID_P256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
-/// secp384r1, 1.3.132.0.34.
-#[cfg(any(feature = "kms", feature = "private-key"))]
-pub(super) const OID_P384: [u8; 5] = [0x2b, 0x81, 4, 0, 0x22];
-/// secp521r1, 1.3.132.0.35.
-#[cfg(any(feature = "kms", feature = "private-key"))]
-pub(super) const OID_P521: [u8; 5] = [0x2b, 0x81, 4, 0, 0x23];
+/// The first value of a context, `[0]`, with values inside.
+#[cfg(feature = "private-key")]
+pub(super) const FIRST_CONTEXT_TAG: u8 = 0xa0;
+/// The second value of a context, `[1]`, with values inside.
+#[cfg(feature = "private-key")]
+pub(super) const SECOND_CONTEXT_TAG: u8 = 0xa1;
 
 /// Bytes that are not the DER that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,28 @@ pub(super) fn rsa_public_key(der: &[u8]) -> Result<(&[u8], &[u8]), DerError> {
     let exponent = fields.positive_integer()?;
     fields.finish()?;
     Ok((exponent, modulus))
+}
+
+/// secp256r1, secp384r1 and secp521r1 (RFC 5480 §2.1.1.1).
+#[cfg(any(feature = "kms", feature = "private-key"))]
+const CURVES: [(Curve, &[u8]); 3] = [
+    (Curve::P256, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7]),
+    (Curve::P384, &[0x2b, 0x81, 4, 0, 0x22]),
+    (Curve::P521, &[0x2b, 0x81, 4, 0, 0x23]),
+];
+
+/// The curve with this object identifier.
+#[cfg(any(feature = "kms", feature = "private-key"))]
+pub(super) fn curve(oid: &[u8]) -> Result<Curve, DerError> {
+    let found = CURVES.into_iter().find(|(_, of_curve)| *of_curve == oid);
+    found.map(|(curve, _)| curve).ok_or(DerError)
+}
+
+/// The object identifier of `curve`.
+#[cfg(feature = "private-key")]
+pub(super) fn curve_oid(curve: Curve) -> &'static [u8] {
+    let found = CURVES.into_iter().find(|(of_oid, _)| *of_oid == curve);
+    found.map(|(_, oid)| oid).expect("every curve has one")
 }
 
 /// Appends a value with this `tag`.

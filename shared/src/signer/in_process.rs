@@ -131,6 +131,16 @@ impl InProcessSigner {
         })
     }
 
+    /// The private key in PKCS#8 DER, as aws-lc writes it.
+    #[cfg(feature = "private-key")]
+    pub(super) fn to_pkcs8(&self) -> Result<Pkcs8Key, Unspecified> {
+        Ok(Pkcs8Key::new(match &self.pair {
+            Pair::Ecdsa(pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
+            Pair::Ed25519(pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
+            Pair::Rsa(pair) => pair.as_der()?.as_ref().to_vec(),
+        }))
+    }
+
     /// Signs `message` as [`Signer::sign`] does.
     fn sign_now(&self, message: &[u8], algorithm: SignatureAlgorithm) -> Result<Vec<u8>, SignerError> {
         let rsa: &'static dyn RsaEncoding = match algorithm {

@@ -1,10 +1,8 @@
 //! What `GetPublicKey` returns: a DER `SubjectPublicKeyInfo`, read strictly in the form of each kind of key.
 
 use crate::{
-    signer::der::{
-        BIT_STRING, DerError, DerReader, NULL, OID, OID_P256, OID_P384, OID_P521, SEQUENCE, rsa_public_key,
-    },
-    ssh::{Curve, PublicKey},
+    signer::der::{BIT_STRING, DerError, DerReader, NULL, OID, SEQUENCE, curve, rsa_public_key},
+    ssh::PublicKey,
 };
 
 /// id-Ed25519, 1.3.101.112 (RFC 8410 §3).
@@ -26,12 +24,7 @@ pub(super) fn public_key(spki: &[u8]) -> Result<PublicKey, DerError> {
     let key = match algorithm.value(OID)? {
         oid if oid == OID_ED25519 => PublicKey::ed25519(content.try_into().map_err(|_| DerError)?),
         oid if oid == OID_EC_PUBLIC_KEY => {
-            let curve = match algorithm.value(OID)? {
-                oid if oid == OID_P256 => Curve::P256,
-                oid if oid == OID_P384 => Curve::P384,
-                oid if oid == OID_P521 => Curve::P521,
-                _ => return Err(DerError),
-            };
+            let curve = curve(algorithm.value(OID)?)?;
             PublicKey::ecdsa(curve, content).map_err(|_| DerError)?
         }
         oid if oid == OID_RSA => {

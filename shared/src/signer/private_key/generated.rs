@@ -8,8 +8,8 @@ use crate::{
     signer::{
         InProcessSigner, KeyError, Pkcs8Key, Signer, SignerError,
         der::{
-            BIT_STRING, DerError, DerReader, INTEGER, OCTET_STRING, OID, OID_P256, OID_P384, OID_P521,
-            SEQUENCE, write_value,
+            BIT_STRING, DerError, DerReader, FIRST_CONTEXT_TAG, INTEGER, OCTET_STRING, OID,
+            SECOND_CONTEXT_TAG, SEQUENCE, curve_oid, write_value,
         },
         in_process::{self, on_a_thread},
     },
@@ -31,15 +31,17 @@ impl GeneratedKey {
     /// `Unavailable` where randomness or a thread cannot be had.
     pub async fn generate(spec: KeySpec) -> Result<Self, SignerError> {
         let pkcs8 = in_process::generate(spec).await?;
-        Self::from_pkcs8(pkcs8).map_err(|error| SignerError::Unavailable(error.into()))
+        Self::from_pkcs8(&pkcs8).map_err(|error| SignerError::Unavailable(error.into()))
     }
 
     /// The pair that [`pkcs8`](Self::pkcs8) gave before.
     ///
     /// # Errors
     /// [`KeyError`] where it is something else.
-    pub fn from_pkcs8(pkcs8: Pkcs8Key) -> Result<Self, KeyError> {
-        let public_key = InProcessSigner::from_pkcs8(&pkcs8)?.public_key().clone();
+    pub fn from_pkcs8(pkcs8: &Pkcs8Key) -> Result<Self, KeyError> {
+        let signer = InProcessSigner::from_pkcs8(pkcs8)?;
+        let public_key = signer.public_key().clone();
+        let pkcs8 = signer.to_pkcs8().map_err(|_| KeyError::Unsupported)?;
         Parts::read(&pkcs8, &public_key).map_err(|_| KeyError::Unsupported)?;
         Ok(Self { pkcs8, public_key })
     }
@@ -188,15 +190,8 @@ fn point(public_key: &PublicKey) -> Vec<u8> {
 
 /// An `ECPrivateKey` (RFC 5915) with its curve and its point.
 fn sec1(curve: Curve, secret: &[u8], point: &[u8]) -> Zeroizing<Vec<u8>> {
-    const FIRST_CONTEXT_TAG: u8 = 0xa0;
-    const SECOND_CONTEXT_TAG: u8 = 0xa1;
-    let curve_oid: &[u8] = match curve {
-        Curve::P256 => &OID_P256,
-        Curve::P384 => &OID_P384,
-        Curve::P521 => &OID_P521,
-    };
     let (mut oid, mut bits) = (Vec::new(), Vec::new());
-    write_value(OID, curve_oid, &mut oid);
+    write_value(OID, curve_oid(curve), &mut oid);
     write_value(BIT_STRING, &[&[0], point].concat(), &mut bits);
     // More than it can take, so that no half-grown copy of the secret stays in memory.
     let mut content = Zeroizing::new(Vec::with_capacity(512));

@@ -9,7 +9,7 @@ pub use generated::GeneratedKey;
 
 use super::{
     InProcessSigner, KeyError, Pkcs8Key,
-    der::{DerError, DerReader, INTEGER, OCTET_STRING, SEQUENCE},
+    der::{self, DerError, DerReader, FIRST_CONTEXT_TAG, INTEGER, OCTET_STRING, OID, SEQUENCE},
     in_process::ecdsa,
 };
 use crate::ssh::{Curve, PublicKeyError, WireError};
@@ -106,22 +106,26 @@ pub fn parse_private_key(text: &str) -> Result<Pkcs8Key, PrivateKeyError> {
         other => return Err(PrivateKeyError::Unsupported(other.chars().take(64).collect())),
     };
     match InProcessSigner::from_pkcs8(&key) {
-        Ok(_) => Ok(key),
+        // Some programs leave zeros out or put them in; what comes out is in one form.
+        Ok(signer) => Ok(signer.to_pkcs8()?),
         Err(KeyError::RsaSize) => Err(PrivateKeyError::RsaSize),
         Err(KeyError::Unsupported) => Err(PrivateKeyError::Malformed),
     }
 }
 
-/// An `ECPrivateKey` (RFC 5915) as PKCS#8. The length of its secret tells the curve; aws-lc then checks that the curve which
-/// it names, if it does, is the same.
+/// An `ECPrivateKey` (RFC 5915) as PKCS#8. Where it does not name its curve, the length of its secret tells it.
 fn from_sec1(der: &[u8]) -> Result<Pkcs8Key, PrivateKeyError> {
     let mut fields = DerReader::new(der).inside(SEQUENCE)?;
     fields.value(INTEGER)?;
-    let curve = match fields.value(OCTET_STRING)?.len() {
-        32 => Curve::P256,
-        48 => Curve::P384,
-        66 => Curve::P521,
-        _ => return Err(PrivateKeyError::Malformed),
+    let secret = fields.value(OCTET_STRING)?;
+    let curve = match fields.inside(FIRST_CONTEXT_TAG) {
+        Ok(mut parameters) => der::curve(parameters.value(OID)?)?,
+        Err(DerError) => match secret.len() {
+            32 => Curve::P256,
+            48 => Curve::P384,
+            66 => Curve::P521,
+            _ => return Err(PrivateKeyError::Malformed),
+        },
     };
     let pair = EcdsaKeyPair::from_private_key_der(ecdsa(curve), der)?;
     Ok(Pkcs8Key::new(pair.to_pkcs8v1()?.as_ref().to_vec()))

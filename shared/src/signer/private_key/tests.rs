@@ -129,6 +129,27 @@ fn every_form_that_openssl_writes_is_imported() {
     }
 }
 
+/// openssl before 1.1 left the leading zeros of a secret out.
+#[test]
+fn a_sec1_key_may_have_a_short_secret_where_it_names_its_curve() {
+    let short = [
+        &[0x30, 0x30, 2, 1, 1, 4, 31][..],
+        &[7; 31],
+        &[0xa0, 0x0a, 6, 8],
+        der::curve_oid(Curve::P256),
+    ]
+    .concat();
+    let key = parse_private_key(&pem::encode("EC PRIVATE KEY", &short)).unwrap();
+    let generated = GeneratedKey::from_pkcs8(&key).unwrap();
+    let files = Files::new();
+    let path = files.write("key", &generated.to_pem());
+    assert_eq!(public_half(&path, ""), *generated.public_key());
+    assert_eq!(parse_private_key(&generated.to_openssh("")), Ok(key));
+    let nameless = [&[0x30, 36, 2, 1, 1, 4, 31][..], &[7; 31]].concat();
+    let refused = parse_private_key(&pem::encode("EC PRIVATE KEY", &nameless));
+    assert_eq!(refused, Err(PrivateKeyError::Malformed));
+}
+
 #[test]
 fn text_around_the_key_and_other_line_ends_do_no_harm() {
     let files = Files::new();
@@ -253,7 +274,7 @@ async fn a_made_key_is_read_by_ssh_keygen_and_by_us_in_every_form() {
         assert!(listed.contains(&generated.public_key().fingerprint()), "{listed}");
         assert!(listed.contains(" me@example.com "), "{listed}");
 
-        let reopened = GeneratedKey::from_pkcs8(generated.pkcs8().clone()).unwrap();
+        let reopened = GeneratedKey::from_pkcs8(generated.pkcs8()).unwrap();
         assert_eq!(reopened.to_openssh("x"), generated.to_openssh("x"));
         assert_eq!(
             format!("{reopened:?}"),
