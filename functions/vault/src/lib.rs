@@ -28,3 +28,10 @@ pub fn router(services: Services) -> Router {
 pub fn standalone(services: Services) -> Router {
     router(services).fallback(api::outside)
 }
+
+/// An example of every path, with the names of its operations and whether each needs no token. Auth methods stand at the
+/// usual places.
+pub fn paths() -> Vec<(String, Vec<(&'static str, bool)>)> {
+    let rows = routes::TABLE.iter().flat_map(|rows| rows.iter());
+    rows.map(|route| (route.example(), route.operations())).collect()
+}

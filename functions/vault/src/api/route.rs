@@ -72,6 +72,29 @@ impl Route {
     pub(crate) fn method(&self, operation: Operation) -> Option<&Method> {
         self.methods.iter().find(|method| method.operation == operation)
     }
+
+    /// A path that it fits.
+    pub(crate) fn example(&self) -> String {
+        let segment = |part: &'static str| {
+            if part.starts_with([':', '~', '*']) {
+                "x"
+            } else {
+                part
+            }
+        };
+        let below = self.pattern.split('/').map(segment).collect::<Vec<_>>().join("/");
+        match self.scope {
+            Scope::Mount(MountType::Ssh) => format!("ssh/{below}"),
+            Scope::Mount(mount_type) => format!("auth/{}/{below}", mount_type.as_str()),
+            Scope::Root => below,
+        }
+    }
+
+    /// The names of its operations, and whether each needs no token.
+    pub(crate) fn operations(&self) -> Vec<(&'static str, bool)> {
+        let operation = |method: &Method| (method.operation.name(), method.access.is_public());
+        self.methods.iter().map(operation).collect()
+    }
 }
 
 /// What the parts of a path were captured as.

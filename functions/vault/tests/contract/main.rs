@@ -1,5 +1,15 @@
 //! What the real products' own tests and clients expect, asked of the router in process. A test's name begins with the
 //! numbers of the cases in the reference that it holds us to.
 
+mod bad_input;
 mod ca;
+mod extensions;
+mod http;
+mod issue;
+mod key_policy;
+mod lifetime;
+mod principals;
+mod roles;
+mod round_trips;
 mod support;
+mod unauthenticated;
