@@ -4,7 +4,9 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// The deepest nesting. No field of this API needs more than three.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 16;
+/// The most values. Every one costs memory, long before anybody has shown a token.
+const MAX_VALUES: usize = 100_000;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub(crate) enum Json {
     Text(String),
 }
 
-/// The bytes are not JSON, or nested too deep.
+/// The bytes are not JSON, or nested too deep, or too many values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotJson;
 
@@ -30,6 +32,11 @@ impl From<serde_json::Error> for NotJson {
 
 impl Json {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, NotJson> {
+        // Each value but the first follows one of these; counting those within texts too does no harm.
+        let may_begin_value = |byte: &&u8| matches!(byte, b',' | b'[' | b'{');
+        if bytes.iter().filter(may_begin_value).count() > MAX_VALUES {
+            return Err(NotJson);
+        }
         Self::read(serde_json::from_slice(bytes)?, 0)
     }
 
@@ -126,5 +133,7 @@ mod tests {
             assert_eq!(Json::parse(bad.as_bytes()), Err(NotJson), "{bad}");
         }
         assert_eq!(Json::parse(b"\"\xff\""), Err(NotJson));
+        let wide = format!("[{}1]", "1,".repeat(MAX_VALUES));
+        assert_eq!(Json::parse(wide.as_bytes()), Err(NotJson));
     }
 }

@@ -90,15 +90,18 @@ async fn store_only_issuer(call: &Call, key: &CaKey, old: Option<&Record>) -> Re
             Condition::Absent,
         ),
     };
-    let outcome = call.services.store.write(&[put, key.write()?]).await;
-    if let Err(error) = outcome {
-        key.discard(call).await;
-        return Err(match error {
-            StoreError::ConditionFailed(0) => already_configured(),
-            error => countersign::Error::from(error).into(),
-        });
+    match call.services.store.write(&[put, key.write()?]).await {
+        Ok(()) => Ok(()),
+        Err(error @ StoreError::ConditionFailed(index)) => {
+            key.discard(call).await;
+            Err(match index {
+                0 => already_configured(),
+                _ => countersign::Error::from(error).into(),
+            })
+        }
+        // The records may be there although the answer was lost, so the key stays.
+        Err(error) => Err(countersign::Error::from(error).into()),
     }
-    Ok(())
 }
 
 async fn delete(call: &Call) -> Result<Answer, Failure> {

@@ -25,7 +25,7 @@ use std::{
 };
 use tower::ServiceExt;
 
-/// The time in all tests, unless they move it.
+/// The time in all tests.
 pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) const ROOT: &str = "csn_root-token-of-the-tests";
 
@@ -38,7 +38,6 @@ pub(crate) struct Server {
     pub(crate) router: Router,
     pub(crate) services: Services,
     pub(crate) store: Arc<Faulty<DynamoDb>>,
-    pub(crate) clock: Arc<FixedClock>,
     pub(crate) audit: Arc<MemoryLog>,
 }
 
@@ -52,7 +51,7 @@ impl Server {
         let services = Services::new(
             store.clone(),
             Arc::new(keyring),
-            clock.clone(),
+            clock,
             Arc::new(SystemRandomSource::default()),
             audit.clone(),
         );
@@ -65,7 +64,6 @@ impl Server {
             router,
             services,
             store,
-            clock,
             audit,
         }
     }
