@@ -32,7 +32,7 @@ async fn case_147_148_149_the_words_are_held_against_the_map() {
             private_key.starts_with(&format!("-----BEGIN {pem} PRIVATE KEY-----\n")),
             "{private_key}"
         );
-        let pair = GeneratedKey::from_pkcs8(parse_private_key(private_key).unwrap()).unwrap();
+        let pair = GeneratedKey::from_pkcs8(&parse_private_key(private_key).unwrap()).unwrap();
         let certificate = Certificate::from_line(data["signed_key"].as_str().unwrap()).unwrap();
         assert_eq!(certificate.fields().subject_key, *pair.public_key());
         assert!(data["serial_number"].is_string());
