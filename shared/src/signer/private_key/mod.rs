@@ -106,7 +106,7 @@ pub fn parse_private_key(text: &str) -> Result<Pkcs8Key, PrivateKeyError> {
         other => return Err(PrivateKeyError::Unsupported(other.chars().take(64).collect())),
     };
     match InProcessSigner::from_pkcs8(&key) {
-        // Some programs leave zeros out or put them in; what comes out is in one form.
+        // Some programs leave leading zeros out: what comes out has them.
         Ok(signer) => Ok(signer.to_pkcs8()?),
         Err(KeyError::RsaSize) => Err(PrivateKeyError::RsaSize),
         Err(KeyError::Unsupported) => Err(PrivateKeyError::Malformed),

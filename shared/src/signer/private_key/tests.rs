@@ -144,7 +144,10 @@ fn a_sec1_key_may_have_a_short_secret_where_it_names_its_curve() {
     let files = Files::new();
     let path = files.write("key", &generated.to_pem());
     assert_eq!(public_half(&path, ""), *generated.public_key());
-    assert_eq!(parse_private_key(&generated.to_openssh("")), Ok(key));
+    assert_eq!(
+        imported(&generated.to_openssh("")).as_ref(),
+        Ok(generated.public_key())
+    );
     let nameless = [&[0x30, 36, 2, 1, 1, 4, 31][..], &[7; 31]].concat();
     let refused = parse_private_key(&pem::encode("EC PRIVATE KEY", &nameless));
     assert_eq!(refused, Err(PrivateKeyError::Malformed));
