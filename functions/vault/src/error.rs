@@ -52,6 +52,21 @@ impl Failure {
         Self::framed(StatusCode::INTERNAL_SERVER_ERROR, text)
     }
 
+    /// What the core says is wrong with a request, in its words alone, where the real product has no frame for them.
+    pub(crate) fn plain(error: Error) -> Self {
+        let (kind, reason) = (error.kind(), Some(error.chain()));
+        match error {
+            Error::InvalidRequest { reason: text, .. } | Error::Conflict(text) | Error::NotFound(text) => {
+                Self {
+                    kind,
+                    reason,
+                    ..Self::user(text)
+                }
+            }
+            other => other.into(),
+        }
+    }
+
     /// 500 without a word about the cause.
     pub(crate) fn internal(cause: impl Into<countersign::error::Cause>) -> Self {
         Error::internal(cause).into()

@@ -7,6 +7,7 @@ pub mod mounts;
 mod refusal;
 mod routes;
 mod ssh;
+mod time;
 
 use axum::{Router, routing::any};
 use countersign::Services;

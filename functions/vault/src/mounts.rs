@@ -6,7 +6,9 @@
 //! named after its `uuid`, not its path: it moves with its mount, and a mount made anew at an old path starts empty.
 
 use countersign::{
-    Error, Services, random,
+    Error, Services,
+    access::TtlLimits,
+    random,
     store::{Condition, Key, Query, Record, Store, StoreError, Table, Write},
 };
 use serde::{Deserialize, Serialize};
@@ -154,6 +156,11 @@ impl Mount {
     /// The partition, in any table, of what this mount holds.
     pub fn partition(&self) -> String {
         format!("mount/{}", self.uuid)
+    }
+
+    /// The lifetimes of what is made here.
+    pub fn ttl_limits(&self) -> TtlLimits {
+        TtlLimits::tuned(self.config.default_lease_ttl, self.config.max_lease_ttl)
     }
 
     /// Whether this is an auth method.

@@ -45,7 +45,15 @@ impl Answer {
 
     /// 204: done, and nothing to say. With warnings it becomes 200.
     pub(crate) fn nothing() -> Self {
-        Self::new(Content::Nothing)
+        Self::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// `status` without a body.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self {
+            status,
+            ..Self::new(Content::Nothing)
+        }
     }
 
     /// 200 with `data`.
@@ -119,6 +127,7 @@ impl Answer {
     pub(crate) fn warn(mut self, warning: impl Into<String>) -> Self {
         self.warnings.push(warning.into());
         if matches!(self.content, Content::Nothing) {
+            self.status = StatusCode::OK;
             self.content = Content::Data(Value::Null);
         }
         self
@@ -179,7 +188,7 @@ impl Answer {
                 }
                 json(self.status, &body)
             }
-            Content::Nothing => response(StatusCode::NO_CONTENT, "application/json", Vec::new()),
+            Content::Nothing => response(self.status, "application/json", Vec::new()),
             Content::Raw(content_type, body) => response(self.status, content_type, body.clone()),
         }
     }

@@ -30,6 +30,10 @@ pub(crate) struct Call {
     pub(crate) mount: Option<Mount>,
     /// Who calls, except on a public route.
     pub(crate) caller: Option<Caller>,
+    /// On a route that takes `create` or `update`: whether the caller has the first.
+    pub(crate) may_create: bool,
+    /// And the second.
+    pub(crate) may_update: bool,
     /// The token that was sent, looked at or not.
     pub(crate) token: Option<SecretToken>,
     pub(crate) source_ip: Option<IpAddr>,

@@ -185,6 +185,22 @@ impl<'v> Session<'v> {
     }
 
     fn is_permitted(&self, caller: &Caller) -> bool {
+        let is = |access: Access| {
+            self.matches.iter().any(|found| {
+                found
+                    .route
+                    .method(self.incoming.operation)
+                    .is_some_and(|method| method.access == access)
+            })
+        };
+        let permitted = self.permits(caller, self.incoming.operation.capability())
+            || (is(Access::Upsert) && self.permits(caller, Capability::Create));
+        let path = self.incoming.path.for_policies();
+        permitted && (!is(Access::Sudo) || caller.allows(&path, Capability::Sudo))
+    }
+
+    /// Whether the caller's policies allow this request under `capability`.
+    fn permits(&self, caller: &Caller, capability: Capability) -> bool {
         let path = self.incoming.path.for_policies();
         let parameters = self
             .incoming
@@ -192,20 +208,12 @@ impl<'v> Session<'v> {
             .iter()
             .map(|(name, json)| (name.clone(), json.into()))
             .collect();
-        let capability = self.incoming.operation.capability();
-        let request = AccessRequest {
+        caller.permits(&AccessRequest {
             path: &path,
             capability,
             parameters: &parameters,
             wrap_ttl: None,
-        };
-        let needs_sudo = self.matches.iter().any(|found| {
-            found
-                .route
-                .method(self.incoming.operation)
-                .is_some_and(|method| method.access == Access::Sudo)
-        });
-        caller.permits(&request) && (!needs_sudo || caller.allows(&path, Capability::Sudo))
+        })
     }
 
     async fn route(mut self, caller: Caller) -> Result<Answer, Failure> {
@@ -292,7 +300,14 @@ impl<'v> Session<'v> {
                 return Err(failure);
             }
         };
+        let may = |capability| {
+            let caller = caller.as_ref().filter(|_| method.access == Access::Upsert);
+            caller.is_some_and(|caller| self.permits(caller, capability))
+        };
+        let (may_create, may_update) = (may(Capability::Create), may(Capability::Update));
         let call = Call {
+            may_create,
+            may_update,
             services: self.vault.services.clone(),
             operation: self.incoming.operation,
             path: self.incoming.path.bare.clone(),

@@ -44,6 +44,8 @@ pub(crate) enum Access {
     Sudo,
     /// Whoever has the operation's capability.
     Token,
+    /// Whoever has `create` or `update`: the handler knows which of them it takes, and asks for it.
+    Upsert,
 }
 
 impl Access {

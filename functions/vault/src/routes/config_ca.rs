@@ -108,7 +108,7 @@ async fn delete(call: &Call) -> Result<Answer, Failure> {
     let (issuers, record) = Issuers::read(call).await?;
     if let Some(record) = record {
         let forget = Write::Delete(record.key, Condition::Version(record.version));
-        retiring::retire(call, &issuers.issuers, forget).await?;
+        retiring::retire(call, call.mount()?, &issuers.issuers, forget).await?;
     }
     Ok(Answer::nothing())
 }

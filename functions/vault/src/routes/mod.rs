@@ -1,22 +1,53 @@
 //! Every path of this family, one file for each resource. A path that is not in [`TABLE`] does not exist.
 
+mod approle;
+mod approle_secrets;
+mod auth_block;
+mod auth_methods;
 mod authorities;
+mod capabilities;
 mod certificates;
 mod config_ca;
 mod issue;
+mod leases;
+mod mount_config;
+mod mounts;
+mod policies;
 mod public_key;
 mod roles;
 mod sign;
+mod status;
+mod token;
+mod ui_mounts;
 
-use crate::api::Route;
+use crate::api::{Access, Handler, Method, Operation, Route};
 
 /// All rows. Where several fit, the first one answers.
 pub(crate) const TABLE: &[&[Route]] = &[
+    approle::ROUTES,
+    approle_secrets::ROUTES,
+    auth_methods::ROUTES,
     authorities::ROUTES,
+    capabilities::ROUTES,
     certificates::ROUTES,
     config_ca::ROUTES,
     issue::ROUTES,
+    leases::ROUTES,
+    mounts::ROUTES,
+    policies::ROUTES,
     public_key::ROUTES,
     roles::ROUTES,
     sign::ROUTES,
+    status::ROUTES,
+    token::ROUTES,
+    ui_mounts::ROUTES,
 ];
+
+/// One operation of a row.
+const fn on(operation: Operation, access: Access, handler: Handler) -> Method {
+    Method {
+        operation,
+        access,
+        handler,
+    }
+}

@@ -4,7 +4,7 @@ use super::issuers::{Issuer, Issuers};
 use crate::{
     api::Call,
     error::Failure,
-    mounts::{self, MountType},
+    mounts::{self, Mount, MountType},
 };
 use countersign::{
     authority::{Authority, AuthorityId, AuthorityState},
@@ -12,10 +12,29 @@ use countersign::{
 };
 use std::collections::BTreeSet;
 
-/// Writes `forget`, which takes `issuers` out of the mount, and retires those of their keys that are the mount's own and
+/// Retires all CA keys of `mount`, which is about to be removed.
+///
+/// # Errors
+/// As [`retire`].
+pub(crate) async fn retire_all(call: &Call, mount: &Mount) -> Result<(), Failure> {
+    let key = Issuers::key(mount);
+    let Some(record) = call.read_one(&key).await? else {
+        return Ok(());
+    };
+    let issuers = Issuers::from_record(Some(&record))?.issuers;
+    let forget = Write::Delete(key, Condition::Version(record.version));
+    retire(call, mount, &issuers, forget).await
+}
+
+/// Writes `forget`, which takes `issuers` out of `mount`, and retires those of their keys that are the mount's own and
 /// that no other mount uses. What they signed stays valid.
-pub(crate) async fn retire(call: &Call, issuers: &[Issuer], forget: Write) -> Result<(), Failure> {
-    let elsewhere = used_elsewhere(call).await?;
+pub(crate) async fn retire(
+    call: &Call,
+    mount: &Mount,
+    issuers: &[Issuer],
+    forget: Write,
+) -> Result<(), Failure> {
+    let elsewhere = used_elsewhere(call, mount).await?;
     let mut writes = vec![forget];
     let mut retired = Vec::new();
     for issuer in issuers
@@ -47,8 +66,8 @@ pub(crate) async fn retire(call: &Call, issuers: &[Issuer], forget: Write) -> Re
 }
 
 /// The authorities that other mounts use.
-async fn used_elsewhere(call: &Call) -> Result<BTreeSet<AuthorityId>, Failure> {
-    let own = &call.mount()?.uuid;
+async fn used_elsewhere(call: &Call, mount: &Mount) -> Result<BTreeSet<AuthorityId>, Failure> {
+    let own = &mount.uuid;
     let mounts = mounts::list(&*call.services.store).await?;
     let others = mounts
         .iter()

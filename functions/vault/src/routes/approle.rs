@@ -1,0 +1,384 @@
+//! `auth/approle`: roles, and the login with one. A role is a machine identity of the core in the mount's realm.
+
+use super::{auth_block, on};
+use crate::{
+    api::{
+        Access, Answer, Call, Field, Fields, Kind, Operation, Route, Scope, duration, flag, handler, int,
+        text,
+    },
+    error::Failure,
+    mounts::{Mount, MountType},
+};
+use countersign::{
+    Error,
+    access::{
+        self, Identity, Login, StoredIdentity, TokenType, create_identity, delete_identity, identity_by_name,
+        list_identities, update_identity,
+    },
+    types::CidrList,
+};
+use serde_json::{Value, json};
+
+const SCOPE: Scope = Scope::Mount(MountType::Approle);
+/// The longest name, in bytes, as in the real product.
+const MAX_NAME_BYTES: usize = 4096;
+
+const ROLE: &[Field] = &[
+    flag("bind_secret_id"),
+    flag("local_secret_ids"),
+    text("role_id"),
+    Field::aliased("secret_id_bound_cidrs", "bound_cidr_list", Kind::CommaList),
+    int("secret_id_num_uses"),
+    duration("secret_id_ttl"),
+    Field::new("token_bound_cidrs", Kind::CommaList),
+    duration("token_explicit_max_ttl"),
+    duration("token_max_ttl"),
+    flag("token_no_default_policy"),
+    int("token_num_uses"),
+    Field::aliased("token_period", "period", Kind::Duration),
+    Field::aliased("token_policies", "policies", Kind::CommaList),
+    duration("token_ttl"),
+    text("token_type"),
+];
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        scope: SCOPE,
+        pattern: "login",
+        fields: &[text("role_id"), text("secret_id")],
+        methods: &[on(Operation::Update, Access::Decides, handler!(login))],
+    },
+    Route {
+        scope: SCOPE,
+        pattern: "role",
+        fields: &[],
+        methods: &[on(Operation::List, Access::Token, handler!(list))],
+    },
+    Route {
+        scope: SCOPE,
+        pattern: "role/~role_name",
+        fields: ROLE,
+        methods: &[
+            on(Operation::Delete, Access::Token, handler!(delete)),
+            on(Operation::Read, Access::Token, handler!(read)),
+            on(Operation::Update, Access::Upsert, handler!(write)),
+        ],
+    },
+    Route {
+        scope: SCOPE,
+        pattern: "role/~role_name/role-id",
+        fields: &[text("role_id")],
+        methods: &[
+            on(Operation::Read, Access::Token, handler!(read_role_id)),
+            on(Operation::Update, Access::Token, handler!(write_role_id)),
+        ],
+    },
+];
+
+/// The name in the path; case does not matter.
+pub(super) fn name(call: &Call) -> String {
+    call.captured("role_name").to_lowercase()
+}
+
+/// The role in the path.
+pub(super) async fn find(call: &Call) -> Result<Option<StoredIdentity>, Failure> {
+    Ok(identity_by_name(&*call.services.store, &call.mount()?.uuid, &name(call)).await?)
+}
+
+async fn list(call: &Call) -> Result<Answer, Failure> {
+    let roles = list_identities(&*call.services.store, &call.mount()?.uuid).await?;
+    Answer::list(
+        roles.into_iter().map(|stored| stored.identity.name).collect(),
+        None,
+    )
+}
+
+async fn read(call: &Call) -> Result<Answer, Failure> {
+    let role = find(call).await?.ok_or_else(Failure::absent)?.identity;
+    let answer = Answer::data(shown(&role))?;
+    Ok(match constrained(&role) {
+        true => answer,
+        false => answer.warn(
+            "Role does not have any constraints set on it. Updates to this role will require a constraint to be set",
+        ),
+    })
+}
+
+fn shown(role: &Identity) -> Value {
+    let bound = &role.secret.bound_cidrs;
+    json!({
+        "bind_secret_id": role.secret.required,
+        "local_secret_ids": role.details.get("local_secret_ids").is_some_and(|local| *local == json!(true)),
+        "secret_id_bound_cidrs": (!bound.is_empty()).then_some(bound),
+        "secret_id_num_uses": role.secret.num_uses,
+        "secret_id_ttl": role.secret.ttl,
+        "token_bound_cidrs": role.token.bound_cidrs,
+        "token_explicit_max_ttl": role.token.explicit_max_ttl,
+        "token_max_ttl": role.token.max_ttl,
+        "token_no_default_policy": role.token.no_default_policy,
+        "token_num_uses": role.token.num_uses,
+        "token_period": role.token.period,
+        "token_policies": role.policies,
+        "token_ttl": role.token.ttl,
+        "token_type": role.token.token_type.map_or("default", TokenType::as_str),
+    })
+}
+
+/// Whether a login takes anything but the role id.
+fn constrained(role: &Identity) -> bool {
+    role.secret.required || !role.secret.bound_cidrs.is_empty() || !role.token.bound_cidrs.is_empty()
+}
+
+async fn write(call: &Call) -> Result<Answer, Failure> {
+    if call.captured("role_name").len() > MAX_NAME_BYTES {
+        return Err(Failure::user(format!(
+            "role_name is longer than maximum of {MAX_NAME_BYTES} bytes"
+        )));
+    }
+    let stored = find(call).await?;
+    let allowed = if stored.is_some() {
+        call.may_update
+    } else {
+        call.may_create
+    };
+    if !allowed {
+        return Err(Failure::denied());
+    }
+    let mut role = match &stored {
+        Some(stored) => stored.identity.clone(),
+        None => Identity::draw(&call.services, &call.mount()?.uuid, &name(call))?,
+    };
+    let mut warnings = Vec::new();
+    apply(&mut role, &call.fields, stored.is_none(), &mut warnings)?;
+    check(&role, call.mount()?, &mut warnings)?;
+    let written = match &stored {
+        Some(stored) => update_identity(&call.services, stored, &role).await,
+        None => create_identity(&call.services, &role).await,
+    };
+    written.map_err(|error| match error {
+        Error::Conflict(text) if text.contains("client id") => Failure::server("role_id already in use"),
+        other => Failure::plain(other),
+    })?;
+    Ok(warnings.into_iter().fold(Answer::nothing(), Answer::warn))
+}
+
+/// Takes over the fields that were sent.
+fn apply(
+    role: &mut Identity,
+    fields: &Fields,
+    is_new: bool,
+    warnings: &mut Vec<String>,
+) -> Result<(), Failure> {
+    if fields.was_sent("local_secret_ids") {
+        if !is_new && fields.is_set("local_secret_ids") != shown(role)["local_secret_ids"] {
+            return Err(Failure::user(
+                "local_secret_ids can only be modified during role creation",
+            ));
+        }
+        role.details.insert(
+            "local_secret_ids".into(),
+            fields.is_set("local_secret_ids").into(),
+        );
+    }
+    if fields.was_sent("role_id") {
+        role.client_id = fields.text("role_id").into();
+    }
+    if role.client_id.is_empty() {
+        return Err(Failure::user(
+            "invalid role_id supplied, or failed to generate a role_id",
+        ));
+    }
+    set(&mut role.secret.required, fields.bool("bind_secret_id"));
+    set(
+        &mut role.secret.bound_cidrs,
+        networks(fields, "secret_id_bound_cidrs")?,
+    );
+    set(
+        &mut role.secret.num_uses,
+        count(
+            fields,
+            "secret_id_num_uses",
+            "secret_id_num_uses cannot be negative",
+        )?,
+    );
+    set(&mut role.secret.ttl, fields.duration_secs("secret_id_ttl"));
+    let token = &mut role.token;
+    set(&mut token.bound_cidrs, networks(fields, "token_bound_cidrs")?);
+    set(
+        &mut token.explicit_max_ttl,
+        fields.duration_secs("token_explicit_max_ttl"),
+    );
+    set(&mut token.max_ttl, fields.duration_secs("token_max_ttl"));
+    set(
+        &mut token.no_default_policy,
+        fields.bool("token_no_default_policy"),
+    );
+    set(
+        &mut token.num_uses,
+        count(fields, "token_num_uses", "'token_num_uses' cannot be negative")?,
+    );
+    set(&mut token.period, fields.duration_secs("token_period"));
+    set(&mut token.ttl, fields.duration_secs("token_ttl"));
+    set(
+        &mut role.policies,
+        fields.list("token_policies").map(<[String]>::to_vec),
+    );
+    if fields.was_sent("token_type") {
+        token.token_type = token_type(fields.text("token_type"), warnings)?;
+    }
+    Ok(())
+}
+
+fn set<T>(old: &mut T, new: Option<T>) {
+    if let Some(new) = new {
+        *old = new;
+    }
+}
+
+/// A number of uses, if it was sent.
+pub(super) fn count(fields: &Fields, name: &str, refusal: &str) -> Result<Option<u64>, Failure> {
+    let count = fields.int(name).map(u64::try_from);
+    count.transpose().map_err(|_| Failure::user(refusal))
+}
+
+/// A list of networks, if it was sent, as it was written.
+pub(super) fn networks(fields: &Fields, name: &str) -> Result<Option<Vec<String>>, Failure> {
+    let Some(list) = fields.list(name) else {
+        return Ok(None);
+    };
+    if !list.is_empty() {
+        CidrList::parse(&list.join(","))
+            .map_err(|error| Failure::user(format!("invalid CIDR blocks: {error}")))?;
+    }
+    Ok(Some(list.to_vec()))
+}
+
+fn token_type(text: &str, warnings: &mut Vec<String>) -> Result<Option<TokenType>, Failure> {
+    let mut adjusted = |to: &str| warnings.push(format!("{text} has no useful meaning; adjusting to {to}"));
+    Ok(match text {
+        "" | "default" => None,
+        "batch" => Some(TokenType::Batch),
+        "service" => Some(TokenType::Service),
+        "default-batch" => {
+            adjusted("batch");
+            Some(TokenType::Batch)
+        }
+        "default-service" => {
+            adjusted("service");
+            Some(TokenType::Service)
+        }
+        _ => return Err(Failure::user(format!("invalid 'token_type' value \"{text}\""))),
+    })
+}
+
+fn check(role: &Identity, mount: &Mount, warnings: &mut Vec<String>) -> Result<(), Failure> {
+    let token = &role.token;
+    let batch = token.token_type == Some(TokenType::Batch);
+    if batch && token.period > 0 {
+        return Err(Failure::user(
+            "'token_type' cannot be 'batch' or 'default_batch' when set to generate periodic tokens",
+        ));
+    }
+    if batch && token.num_uses > 0 {
+        return Err(Failure::user(
+            "'token_type' cannot be 'batch' or 'default_batch' when set to generate tokens with limited use count",
+        ));
+    }
+    if token.max_ttl > 0 && token.ttl > token.max_ttl {
+        return Err(Failure::user(
+            "'token_ttl' cannot be greater than 'token_max_ttl'",
+        ));
+    }
+    let max_ttl = mount.ttl_limits().max_ttl;
+    if token.max_ttl > max_ttl {
+        warnings.push(
+            "token_max_ttl is greater than the backend mount's maximum TTL value; issued tokens' max TTL value will \
+             be truncated"
+                .into(),
+        );
+    }
+    if !constrained(role) {
+        return Err(Failure::server(
+            "at least one constraint should be enabled on the role",
+        ));
+    }
+    Ok(())
+}
+
+async fn delete(call: &Call) -> Result<Answer, Failure> {
+    if let Some(stored) = find(call).await? {
+        delete_identity(&*call.services.store, &stored.identity).await?;
+    }
+    Ok(Answer::nothing())
+}
+
+async fn read_role_id(call: &Call) -> Result<Answer, Failure> {
+    let role = find(call).await?.ok_or_else(Failure::absent)?.identity;
+    Answer::data(json!({ "role_id": role.client_id }))
+}
+
+async fn write_role_id(call: &Call) -> Result<Answer, Failure> {
+    let stored = find(call).await?.ok_or_else(Failure::unsupported_path)?;
+    let client_id = call.fields.text("role_id").to_owned();
+    if client_id.is_empty() {
+        return Err(Failure::user("missing role_id"));
+    }
+    let role = Identity {
+        client_id,
+        ..stored.identity.clone()
+    };
+    update_identity(&call.services, &stored, &role)
+        .await
+        .map_err(|error| match error {
+            Error::Conflict(text) if text.contains("client id") => Failure::server("role_id already in use"),
+            other => Failure::plain(other),
+        })?;
+    Ok(Answer::nothing())
+}
+
+async fn login(call: &Call) -> Result<Answer, Failure> {
+    let mount = call.mount()?;
+    let (client_id, secret) = (
+        call.fields.text("role_id"),
+        auth_block::secret(call.fields.text("secret_id")),
+    );
+    if client_id.is_empty() {
+        return Err(Failure::server("missing role_id"));
+    }
+    let (default_type, forced_type) = match mount.config.token_type.as_str() {
+        "batch" => (TokenType::Batch, Some(TokenType::Batch)),
+        "default-batch" => (TokenType::Batch, None),
+        "service" => (TokenType::Service, Some(TokenType::Service)),
+        _ => (TokenType::Service, None),
+    };
+    let login = Login {
+        realm: &mount.uuid,
+        client_id,
+        secret: secret.as_ref(),
+        from: call.source_ip,
+        path: &call.path,
+        display_name: &mount
+            .path
+            .strip_prefix("auth/")
+            .unwrap_or(&mount.path)
+            .replace('/', "-"),
+        name_in_meta: "role_name",
+        limits: mount.ttl_limits(),
+        default_type,
+        forced_type,
+    };
+    match access::login(&call.services, &login).await {
+        Ok((_, created)) => auth_block::created(call, created).await,
+        // Nothing is told of why, nor whether there is such a role.
+        Err(Error::Unauthenticated) if secret.is_none() => Err(refused("missing secret_id")),
+        Err(Error::Unauthenticated) => Err(refused("invalid role or secret ID")),
+        Err(error) => Err(Failure::plain(error)),
+    }
+}
+
+fn refused(text: &str) -> Failure {
+    Failure {
+        kind: "unauthenticated",
+        ..Failure::user(text)
+    }
+}
