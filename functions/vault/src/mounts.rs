@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 const PARTITION: &str = "mount";
 /// At most so many segments in a path: each is one more record to look for on every request. Ours.
 const MAX_SEGMENTS: usize = 6;
+/// How often a change is tried when others get in between. Terraform adds ten mounts at a time.
+const TRIES: usize = 32;
 /// How many writes one set may hold.
 const MAX_WRITES: usize = 100;
 /// First segments that are taken: the system's own, and the other families' (all of them share one address).
@@ -239,16 +241,18 @@ pub async fn list(store: &dyn Store) -> Result<Vec<Mount>, Error> {
     records.iter().map(Record::value).collect()
 }
 
-/// Adds `mount`. Two round trips to read, one to write.
+/// Adds `mount`. Two round trips to read, one to write; more where others add mounts at the same time.
 ///
 /// # Errors
 /// `InvalidRequest` where a mount may not have this path, `Conflict` where a mount is at the path, above or below it.
 pub async fn create(services: &Services, mount: &Mount) -> Result<(), Error> {
     check_path(&mount.path)?;
-    let turn = Turn::take(&*services.store).await?;
-    check_free(&list(&*services.store).await?, &mount.path, None)?;
-    let put = Write::Put(Record::new(Mount::key(&mount.path), mount)?, Condition::Absent);
-    Ok(services.store.write(&[put, turn.bump(services)?]).await?)
+    in_turn(services, |mounts| {
+        check_free(mounts, &mount.path, None)?;
+        let record = Record::new(Mount::key(&mount.path), mount)?;
+        Ok((vec![Write::Put(record, Condition::Absent)], ()))
+    })
+    .await
 }
 
 /// Stores a changed `mount` (its path must be the same) in place of `record`.
@@ -267,30 +271,46 @@ pub async fn update(services: &Services, record: &Record, mount: &Mount) -> Resu
 pub async fn rename(services: &Services, from: &str, to: &str) -> Result<Mount, Error> {
     let (from, to) = (from.trim_matches('/'), to.trim_matches('/'));
     check_path(to)?;
-    let turn = Turn::take(&*services.store).await?;
-    let mounts = list(&*services.store).await?;
-    let old = mounts
-        .iter()
-        .find(|mount| mount.path == from && from != TOKEN_PATH);
-    let Some(old) = old else {
-        return Err(Error::NotFound(format!("no matching mount at \"{from}/\"")));
-    };
-    if old.is_auth() != to.starts_with("auth/") {
-        let reason = format!("an auth method stays below auth/, and a secrets engine outside it: \"{to}/\"");
-        return Err(Error::invalid("to", reason));
+    in_turn(services, |mounts| {
+        let old = mounts
+            .iter()
+            .find(|mount| mount.path == from && from != TOKEN_PATH);
+        let old = old.ok_or_else(|| Error::NotFound(format!("no matching mount at \"{from}/\"")))?;
+        if old.is_auth() != to.starts_with("auth/") {
+            let reason =
+                format!("an auth method stays below auth/, and a secrets engine outside it: \"{to}/\"");
+            return Err(Error::invalid("to", reason));
+        }
+        check_free(mounts, to, Some(from))?;
+        let new = Mount {
+            path: to.to_owned(),
+            ..old.clone()
+        };
+        let writes = vec![
+            Write::Delete(Mount::key(from), Condition::Present),
+            Write::Put(Record::new(Mount::key(to), &new)?, Condition::Absent),
+        ];
+        Ok((writes, new))
+    })
+    .await
+}
+
+/// Makes the writes that `plan` finds for the present mounts, once nobody else has changed them in between.
+async fn in_turn<T>(
+    services: &Services,
+    plan: impl Fn(&[Mount]) -> Result<(Vec<Write>, T), Error>,
+) -> Result<T, Error> {
+    for _ in 0..TRIES {
+        let turn = Turn::take(&*services.store).await?;
+        let (mut writes, outcome) = plan(&list(&*services.store).await?)?;
+        writes.push(turn.bump(services)?);
+        match services.store.write(&writes).await {
+            Ok(()) => return Ok(outcome),
+            Err(StoreError::ConditionFailed(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    check_free(&mounts, to, Some(from))?;
-    let new = Mount {
-        path: to.to_owned(),
-        ..old.clone()
-    };
-    let writes = [
-        Write::Delete(Mount::key(from), Condition::Present),
-        Write::Put(Record::new(Mount::key(to), &new)?, Condition::Absent),
-        turn.bump(services)?,
-    ];
-    services.store.write(&writes).await?;
-    Ok(new)
+    Err(Error::Throttled { retry_after: None })
 }
 
 /// Removes the mount at `path` and then what it holds in the roles table; says what was there. Should the process
@@ -437,4 +457,63 @@ fn check_path(path: &str) -> Result<(), Error> {
         return Err(Error::invalid("path", reason));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_leading_part_may_be_a_mount() {
+        let parts = |path: &str| {
+            let keys = candidates(path);
+            keys.into_iter().map(|key| key.sort).collect::<Vec<_>>()
+        };
+        assert_eq!(parts("ssh/sign/r"), ["ssh", "ssh/sign", "ssh/sign/r"]);
+        assert_eq!(
+            parts("auth/approle/login"),
+            ["auth/approle", "auth/approle/login"]
+        );
+        assert_eq!(parts("ssh/"), ["ssh"]);
+        assert_eq!(parts("1/2/3/4/5/6/7/8").len(), MAX_SEGMENTS);
+        for nothing in ["", "/", "auth", "sys", "sys/mounts/ssh"] {
+            assert!(parts(nothing).is_empty(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn paths_are_plain() {
+        for good in ["ssh", "team/a/ssh", "auth/approle", "a-b_c.d", "sys2", "auth/sys"] {
+            assert!(check_path(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "/",
+            "a//b",
+            "a/",
+            "auth/",
+            "auth/token",
+            "sys",
+            "sys/a",
+            "API",
+            "a b",
+            "a/../b",
+            "a/.",
+            "a*",
+            "a+b",
+            "a?b",
+            "a%2f",
+            "a\nb",
+            "a#",
+        ] {
+            assert!(check_path(bad).is_err(), "{bad:?}");
+        }
+        assert!(check_path(&"a".repeat(257)).is_err());
+    }
+
+    #[test]
+    fn only_whole_segments_lie_below() {
+        assert!(is_below("a/b", "a") && is_below("a", "a"));
+        assert!(!is_below("ab", "a") && !is_below("a", "a/b"));
+    }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests stop tests
 
+mod approle;
 mod bad_input;
 mod ca;
 mod extensions;
@@ -10,8 +11,12 @@ mod http;
 mod issue;
 mod key_policy;
 mod lifetime;
+mod mounts;
+mod policies;
 mod principals;
 mod roles;
 mod round_trips;
+mod status;
 mod support;
+mod tokens;
 mod unauthenticated;

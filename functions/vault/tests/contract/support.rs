@@ -38,6 +38,7 @@ pub(crate) struct Server {
     pub(crate) router: Router,
     pub(crate) services: Services,
     pub(crate) store: Arc<Faulty<DynamoDb>>,
+    pub(crate) clock: Arc<FixedClock>,
     pub(crate) audit: Arc<MemoryLog>,
 }
 
@@ -51,7 +52,7 @@ impl Server {
         let services = Services::new(
             store.clone(),
             Arc::new(keyring),
-            clock,
+            clock.clone(),
             Arc::new(SystemRandomSource::default()),
             audit.clone(),
         );
@@ -64,6 +65,7 @@ impl Server {
             router,
             services,
             store,
+            clock,
             audit,
         }
     }
@@ -107,6 +109,31 @@ impl Server {
     pub(crate) async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Reply {
         let request = request(method, path).header("x-vault-token", ROOT);
         self.send(request.body(body.into()).unwrap()).await
+    }
+
+    /// Sends a request with that token.
+    pub(crate) async fn call_as(&self, token: &str, method: &str, path: &str, body: Value) -> Reply {
+        let request = request(method, path).header("x-vault-token", token);
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            body.to_string().into()
+        };
+        self.send(request.body(body).unwrap()).await
+    }
+
+    /// Makes a token with `fields`, and gives its `auth` block.
+    pub(crate) async fn token(&self, fields: Value) -> Value {
+        self.write("auth/token/create", fields).await.expect(200).json()["auth"].clone()
+    }
+
+    /// Makes a token with one policy of this text, and gives its text.
+    pub(crate) async fn token_with(&self, policy: &str) -> String {
+        self.write("sys/policies/acl/of-the-test", json!({ "policy": policy }))
+            .await
+            .expect(204);
+        let auth = self.token(json!({ "policies": ["of-the-test"] })).await;
+        auth["client_token"].as_str().unwrap().to_owned()
     }
 
     /// Sends a request without a token.

@@ -13,6 +13,10 @@ fn bare(method: &str, path: &str) -> Request {
 #[tokio::test]
 async fn case_159_162_every_path_needs_a_token() {
     let server = Server::with_role(json!({})).await;
+    server
+        .write("sys/auth/approle", json!({ "type": "approle" }))
+        .await
+        .expect(204);
     let mut count = 0;
     for (path, operations) in countersign_vault::paths() {
         for (method, operation) in [
@@ -26,7 +30,10 @@ async fn case_159_162_every_path_needs_a_token() {
                 .iter()
                 .any(|(name, is_public)| *name == operation && *is_public);
             let reply = server.send(bare(method, &path)).await;
-            if is_public {
+            if is_public && path.starts_with("sys/internal/ui/mounts/") {
+                // It looks at the token itself, and refuses in words of its own.
+                reply.refused_with(403, "preflight capability check returned 403");
+            } else if is_public {
                 assert_ne!(reply.status, 403, "{method} {path}");
             } else {
                 assert_eq!(reply.status, 403, "{method} {path}: {}", reply.text());
