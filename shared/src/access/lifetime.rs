@@ -92,7 +92,7 @@ fn cut(what: &str, value: &str, asked: u64, max: u64) -> String {
 }
 
 /// Seconds as the real product shows them to people: `1h`, `1h30m`, `90m5s` is `1h30m5s`.
-pub fn go_duration(secs: u64) -> String {
+fn go_duration(secs: u64) -> String {
     let (hours, minutes, rest) = (secs / 3600, secs / 60 % 60, secs % 60);
     let mut text = String::new();
     for (count, unit) in [(hours, "h"), (minutes, "m"), (rest, "s")] {

@@ -44,7 +44,7 @@ pub use identity::{
     find_secret, find_secret_by_accessor, identity_by_client_id, identity_by_id, identity_by_name,
     list_identities, list_secrets, update_identity,
 };
-pub use lifetime::{DEFAULT_TTL_SECS, TtlLimits, go_duration};
+pub use lifetime::{DEFAULT_TTL_SECS, TtlLimits};
 pub use login::{Login, login};
 pub use lookup::{Stored, is_alive, list_tokens, lookup, lookup_accessor};
 pub(crate) use memory::Memory;

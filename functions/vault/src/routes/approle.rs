@@ -12,8 +12,8 @@ use crate::{
 use countersign::{
     Error,
     access::{
-        self, Identity, Login, StoredIdentity, TokenType, create_identity, delete_identity, identity_by_name,
-        list_identities, update_identity,
+        self, Created, Identity, Login, StoredIdentity, TokenType, create_identity, delete_identity,
+        identity_by_name, list_identities, update_identity,
     },
     types::CidrList,
 };
@@ -368,7 +368,14 @@ async fn login(call: &Call) -> Result<Answer, Failure> {
         forced_type,
     };
     match access::login(&call.services, &login).await {
-        Ok((_, created)) => auth_block::created(call, created).await,
+        Ok((_, created)) => {
+            let Created {
+                secret,
+                token,
+                warnings,
+            } = created;
+            auth_block::answer(call, secret.reveal(), &token, warnings)
+        }
         // Nothing is told of why, nor whether there is such a role.
         Err(Error::Unauthenticated) if secret.is_none() => Err(refused("missing secret_id")),
         Err(Error::Unauthenticated) => Err(refused("invalid role or secret ID")),

@@ -156,7 +156,14 @@ async fn a_login_gives_a_token() {
             .call_without_token("POST", "auth/approle/login", body)
             .await
     };
+    server.store.take_counts();
     let answer = login(&role_id, &made["secret_id"]).await.expect(200).json();
+    let counts = server.store.take_counts();
+    assert_eq!(
+        (counts.reads, counts.writes, counts.queries),
+        (3, 1, 0),
+        "the mount, the client, its secret"
+    );
     let auth = &answer["auth"];
     assert_eq!(answer["data"], Value::Null);
     assert_eq!(
