@@ -14,6 +14,7 @@ mod lifetime;
 mod mounts;
 mod policies;
 mod principals;
+mod recorded;
 mod roles;
 mod round_trips;
 mod status;
