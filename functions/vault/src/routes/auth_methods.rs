@@ -8,9 +8,9 @@ use super::{
 use crate::{
     api::{Access, Answer, Call, Operation, Route, Scope, handler},
     error::Failure,
-    mounts::{self, MountType},
+    mounts::{self, Mount, MountType},
 };
-use countersign::access::delete_realm;
+use countersign::access::{delete_realm, list_tokens, revoke};
 use serde_json::{Map, Value};
 
 pub(super) const ROUTES: &[Route] = &[
@@ -81,14 +81,31 @@ async fn enable(call: &Call) -> Result<Answer, Failure> {
 
 async fn disable(call: &Call) -> Result<Answer, Failure> {
     let path = path(call);
-    if let Some(mount) = mounts::delete(&call.services, &path)
+    let Some((mount, _)) = mounts::read(&*call.services.store, &path).await? else {
+        return Ok(Answer::nothing());
+    };
+    // Tokens first: should this fail half-way, the method is still there to be disabled again.
+    log_out(call, &mount).await?;
+    if mounts::delete(&call.services, &path)
         .await
         .map_err(Failure::plain)?
+        .is_some()
     {
         // Nobody can log in any more; what is left over can do nothing.
         delete_realm(&*call.services.store, &mount.uuid).await?;
+        log_out(call, &mount).await?;
     }
     Ok(Answer::nothing())
+}
+
+/// Revokes the tokens that logins at `mount` gave, with all that was made with them.
+async fn log_out(call: &Call, mount: &Mount) -> Result<(), Failure> {
+    let login = format!("{}/login", mount.path);
+    let tokens = list_tokens(&call.services).await?;
+    for token in tokens.iter().filter(|token| token.path == login) {
+        revoke(&call.services, &token.hash).await?;
+    }
+    Ok(())
 }
 
 async fn read_tuning(call: &Call) -> Result<Answer, Failure> {
