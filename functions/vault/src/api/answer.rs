@@ -115,13 +115,6 @@ impl Answer {
         Ok(Self::new(Content::Data(data.into())))
     }
 
-    /// The same answer with a lease.
-    #[must_use]
-    pub(crate) fn leased(mut self, lease: Lease) -> Self {
-        self.lease = lease;
-        self
-    }
-
     /// The same answer with one more warning.
     #[must_use]
     pub(crate) fn warn(mut self, warning: impl Into<String>) -> Self {

@@ -15,10 +15,10 @@ mod json;
 mod request;
 mod route;
 
-pub(crate) use answer::{Answer, Lease, respond};
+pub(crate) use answer::{Answer, respond};
 pub(crate) use call::Call;
 pub(crate) use dispatch::{Vault, outside, serve};
 pub(crate) use fields::{Field, Fields, Kind, duration, flag, int, map, parse_int, text};
 pub(crate) use json::Json;
 pub(crate) use request::Operation;
-pub(crate) use route::{Access, Captures, Handler, Method, Route, Scope, handler};
+pub(crate) use route::{Access, Handler, Method, Route, Scope, handler};
