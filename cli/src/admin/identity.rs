@@ -99,7 +99,16 @@ async fn create(client: &Client, name: &str, policies: &[String], ttl: Option<St
     if let Some(ttl) = ttl {
         request["token_ttl"] = ttl.into();
     }
-    client.write(&path(name), &request).await?;
+    match client.write(&path(name), &request).await {
+        // A new account has no place for identities yet.
+        Err(error) if is_absent(&error) => {
+            client
+                .write("sys/auth/approle", &json!({"type": "approle"}))
+                .await?;
+            client.write(&path(name), &request).await?;
+        }
+        other => drop(other?),
+    }
     let client_id = client_id(client, name).await?;
     let secret = client
         .write(&format!("{}/secret-id", path(name)), &json!({}))

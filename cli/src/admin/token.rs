@@ -1,8 +1,7 @@
 //! `countersign token`: who may call the certificate authority.
 
-use super::found;
 use crate::{
-    client::{Client, is_absent},
+    client::{Client, Refused},
     output::{Output, fields, shown, table},
     time,
 };
@@ -41,6 +40,7 @@ pub(crate) enum Command {
     )]
     Lookup {
         /// The token
+        #[arg(value_name = "TOKEN")]
         other: Option<String>,
         /// The accessor of the token, as records and the log name it
         #[arg(long, conflicts_with = "other")]
@@ -53,7 +53,7 @@ pub(crate) enum Command {
     )]
     Revoke {
         /// The token
-        #[arg(group = "which")]
+        #[arg(value_name = "TOKEN", group = "which")]
         other: Option<String>,
         /// The accessor of the token, as records and the log name it
         #[arg(long, group = "which")]
@@ -139,22 +139,44 @@ async fn lookup_accessor(client: &Client, accessor: &str) -> Result<Value> {
     let answer = client
         .write("auth/token/lookup-accessor", &json!({"accessor": accessor}))
         .await;
-    found(answer, &format!("token with accessor {accessor}"), "token list")
+    known(answer, accessor)
+}
+
+/// Vault answers 403 about an accessor that nobody has.
+fn known<T>(result: Result<T>, accessor: &str) -> Result<T> {
+    match result {
+        Err(error) if is_unknown(&error) => {
+            bail!("no token has the accessor {accessor}; `countersign token list` shows those that are there")
+        }
+        other => other,
+    }
+}
+
+fn is_unknown(error: &anyhow::Error) -> bool {
+    let refused = error.downcast_ref::<Refused>();
+    refused.is_some_and(|refused| {
+        refused
+            .errors
+            .iter()
+            .any(|text| text.contains("invalid accessor"))
+    })
 }
 
 async fn revoke(client: &Client, other: Option<String>, accessor: Option<String>) -> Result<Output> {
-    match (&other, &accessor) {
+    match (other, accessor) {
         (Some(token), _) => {
             client
                 .write("auth/token/revoke", &json!({"token": token}))
-                .await?
+                .await?;
         }
         (None, accessor) => {
-            client
+            let accessor = accessor.unwrap_or_default();
+            let answer = client
                 .write("auth/token/revoke-accessor", &json!({"accessor": accessor}))
-                .await?
+                .await;
+            known(answer, &accessor)?;
         }
-    };
+    }
     Ok(Output::sentence(
         "The token is revoked.",
         json!({"revoked": true}),
@@ -170,7 +192,7 @@ async fn list(client: &Client) -> Result<Output> {
         {
             Ok(answer) => tokens.push(answer["data"].clone()),
             // It ended since it was listed.
-            Err(error) if is_absent(&error) || is_ended(&error) => {}
+            Err(error) if is_unknown(&error) => {}
             Err(error) => return Err(error),
         }
     }
@@ -194,14 +216,6 @@ async fn list(client: &Client) -> Result<Output> {
         text,
         json: json!({"tokens": tokens}),
     })
-}
-
-/// Vault answers 400 or 403 about an accessor that it does not know.
-fn is_ended(error: &anyhow::Error) -> bool {
-    let errors = error
-        .downcast_ref::<crate::client::Refused>()
-        .map(|refused| refused.errors.join(" "));
-    errors.is_some_and(|errors| errors.contains("accessor"))
 }
 
 fn expiry(token: &Value) -> String {

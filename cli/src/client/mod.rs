@@ -40,11 +40,11 @@ pub(crate) struct Refused {
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let reason = match self.errors.as_slice() {
-            [] => self.status.to_string(),
-            errors => errors.join("; "),
-        };
-        f.write_str(reason.trim())?;
+        let reasons: Vec<&str> = self.errors.iter().flat_map(|text| unframed(text)).collect();
+        match reasons.as_slice() {
+            [] => self.status.fmt(f)?,
+            reasons => f.write_str(&reasons.join("; "))?,
+        }
         f.write_str(match self.status {
             StatusCode::FORBIDDEN => {
                 "\nThe token is unknown, or its policies do not allow this: see `countersign token lookup`, and give \
@@ -57,6 +57,14 @@ impl std::fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+/// The lines of an error without Vault's frame around them: "1 error occurred:" and the dots.
+fn unframed(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text
+        .lines()
+        .map(|line| line.trim_start().trim_start_matches("* ").trim_end());
+    lines.filter(|line| !line.is_empty() && !line.ends_with(" occurred:"))
+}
 
 impl Client {
     /// The way that the command line names, or else the environment.

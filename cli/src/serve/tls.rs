@@ -1,6 +1,6 @@
 //! The certificate with which the server speaks HTTPS: given, or made by itself and kept.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
@@ -40,6 +40,12 @@ impl Tls {
         let chain = CertificateDer::pem_file_iter(certificate)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| anyhow!("{} is not a PEM certificate: {error}", certificate.display()))?;
+        if chain.is_empty() {
+            bail!(
+                "{} is not a PEM certificate: there is none in it",
+                certificate.display()
+            );
+        }
         let key_der = PrivateKeyDer::from_pem_file(key)
             .map_err(|error| anyhow!("{} is not a PEM private key: {error}", key.display()))?;
         let acceptor = acceptor(chain, key_der).with_context(|| {
