@@ -4,6 +4,7 @@
 //! What is missing on the machine is an error that says what to install; no test passes because it could not run.
 
 mod authenticator;
+mod local_server;
 mod login;
 mod ministack;
 mod process;
@@ -13,6 +14,7 @@ mod sshd;
 mod wire;
 
 pub use authenticator::{Presence, SkKeyType, SoftwareAuthenticator};
+pub use local_server::LocalServer;
 pub use login::{Identity, LoginOutcome};
 pub use ministack::{Ministack, function_zip};
 pub use process::{Outcome, run};
