@@ -14,7 +14,7 @@ mod sshd;
 mod wire;
 
 pub use authenticator::{Presence, SkKeyType, SoftwareAuthenticator};
-pub use local_server::LocalServer;
+pub use local_server::{LocalServer, countersign};
 pub use login::{Identity, LoginOutcome};
 pub use ministack::{Ministack, function_zip};
 pub use process::{Outcome, run};

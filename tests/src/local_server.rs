@@ -30,7 +30,7 @@ impl LocalServer {
     /// The binary cannot be built, or the server does not come up: with its log.
     pub fn start(arguments: &[&str]) -> Result<Self> {
         let directory = TempDir::with_prefix("countersign-serve-")?;
-        let mut command = Command::new(binary()?);
+        let mut command = countersign()?;
         command
             .current_dir(directory.path())
             .args(["serve", "--listen", "127.0.0.1:0"])
@@ -57,6 +57,14 @@ impl LocalServer {
     pub fn banner(&self) -> &str {
         &self.banner
     }
+}
+
+/// The `countersign` command, for arguments.
+///
+/// # Errors
+/// It cannot be built.
+pub fn countersign() -> Result<Command> {
+    Ok(Command::new(binary()?))
 }
 
 /// The binary beside the tests; built where only the tests were.

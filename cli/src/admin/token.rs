@@ -74,6 +74,9 @@ pub(crate) async fn run(command: Command, client: &Client) -> Result<Output> {
             orphan,
         } => {
             let policies = if root { vec!["root".to_owned()] } else { policies };
+            if root {
+                client.seed().await?;
+            }
             create(client, &policies, ttl, display_name, orphan).await
         }
         Command::Lookup { other, accessor } => lookup(client, other, accessor).await,

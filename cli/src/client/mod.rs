@@ -3,22 +3,22 @@
 
 mod server;
 
-use crate::args::{Environment, Target};
+use crate::{
+    args::{Environment, Target},
+    tables::{Tables, can_seal},
+};
 use anyhow::{Context, Result, anyhow, bail};
 use axum::{
-    Router,
     body::Body,
     http::{Method, Request, StatusCode, Uri, header},
 };
-use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 use server::Server;
-use tower::ServiceExt;
 
 /// The header that carries the token.
 const TOKEN: &str = "x-vault-token";
 /// More than any answer has: a page of certificates stays far below.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
+pub(crate) const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// A way to the certificate authority.
 pub(crate) struct Client {
@@ -28,7 +28,7 @@ pub(crate) struct Client {
 
 enum Transport {
     Server(Box<Server>),
-    Tables(Router),
+    Tables(Box<Tables>),
 }
 
 /// An answer that is not a success.
@@ -96,9 +96,9 @@ impl Client {
                  tables of a deployment with --table-prefix or COUNTERSIGN_TABLE_PREFIX"
             )
         })?;
-        let router = crate::tables::router(prefix).await?;
+        let tables = Tables::open(prefix).await?;
         Ok(Self {
-            transport: Transport::Tables(router),
+            transport: Transport::Tables(Box::new(tables)),
             token: None,
         })
     }
@@ -108,9 +108,18 @@ impl Client {
         self.token.is_some()
     }
 
+    /// Makes what a new account has, where nobody else does: a local server does so at its start, a deployment has
+    /// nobody before the first root token.
+    pub(crate) async fn seed(&self) -> Result<()> {
+        match &self.transport {
+            Transport::Server(_) => Ok(()),
+            Transport::Tables(tables) => tables.seed().await,
+        }
+    }
+
     /// Makes sure that a private key can be sealed.
     pub(crate) fn check_sealing(&self) -> Result<()> {
-        if matches!(self.transport, Transport::Tables(_)) && !crate::tables::can_seal() {
+        if matches!(self.transport, Transport::Tables(_)) && !can_seal() {
             bail!(
                 "set COUNTERSIGN_SEALING_KEY to the deployment's sealing key: its stack has it as SealingKeyArn"
             );
@@ -148,18 +157,9 @@ impl Client {
                 let request = self.request(method, server.address(path)?, fields)?;
                 server.send(request).await?
             }
-            Transport::Tables(router) => {
+            Transport::Tables(tables) => {
                 let request = self.request(method, format!("/v1/{path}").parse()?, fields)?;
-                let answer = router.clone().oneshot(request).await?;
-                let (head, body) = answer.into_parts();
-                (
-                    head.status,
-                    Limited::new(body, MAX_ANSWER_BYTES)
-                        .collect()
-                        .await
-                        .map_err(|e| anyhow!(e))?
-                        .to_bytes(),
-                )
+                tables.answer(request).await?
             }
         };
         answer(status, &body)
