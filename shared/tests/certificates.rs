@@ -1,5 +1,7 @@
 //! Authorities taken into service and out of it, and certificates found again, on the embedded store.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
 use countersign::{
     Error, Services,
     audit::MemoryLog,

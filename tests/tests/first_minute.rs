@@ -1,5 +1,7 @@
 //! A newcomer's first minute: what the local server prints, pasted into bash, ends in a login to a real sshd.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
 use countersign_tests::{LocalServer, current_user, run};
 use std::{process::Command, time::Duration};
 
