@@ -222,6 +222,28 @@ impl Authority {
         }
     }
 
+    /// At most `limit` authorities with their stored records, newest first, older than `before` if given.
+    ///
+    /// # Errors
+    /// As [`Store::query`]; `Internal` where a record is unreadable.
+    pub async fn page(
+        store: &dyn Store,
+        before: Option<&AuthorityId>,
+        limit: usize,
+    ) -> Result<Vec<(Self, Record)>, Error> {
+        let query = Query {
+            after: before.map(|id| id.as_str().to_owned()),
+            descending: true,
+            limit,
+            ..Query::partition(Table::Roles, PARTITION)
+        };
+        let records = store.query(&query).await?;
+        records
+            .into_iter()
+            .map(|record| Ok((record.value()?, record)))
+            .collect()
+    }
+
     /// All authorities with their stored records, oldest first.
     ///
     /// # Errors
@@ -252,6 +274,19 @@ pub enum KeySource {
 /// # Errors
 /// As the keyring's; as [`Store::write`].
 pub async fn enrol(services: &Services, source: KeySource, description: String) -> Result<Authority, Error> {
+    enrol_with_metadata(services, source, description, String::new()).await
+}
+
+/// As [`enrol`], with free text for programs, too.
+///
+/// # Errors
+/// As there.
+pub async fn enrol_with_metadata(
+    services: &Services,
+    source: KeySource,
+    description: String,
+    metadata: String,
+) -> Result<Authority, Error> {
     let created_at = services.clock.now();
     let id = AuthorityId::draw(created_at, &*services.random)?;
     let (public_key, custody) = match source {
@@ -266,7 +301,7 @@ pub async fn enrol(services: &Services, source: KeySource, description: String) 
         state: AuthorityState::Active,
         created_at,
         description,
-        metadata: String::new(),
+        metadata,
     };
     authority.create(&*services.store).await?;
     Ok(authority)

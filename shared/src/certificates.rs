@@ -11,7 +11,7 @@ use crate::{
     authority::AuthorityId,
     error::Error,
     ssh::{CertificateFields, TbsCertificate},
-    store::{self, Key, Listing, Query, Record, Store, Table},
+    store::{self, Condition, Key, Listing, Query, Record, Store, Table, Write},
     types::{CertType, Ksuid, Serial},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -55,14 +55,18 @@ pub struct CertificateRecord {
 }
 
 impl CertificateRecord {
-    /// The id of the certificate with `serial`, made at `now` (Unix seconds).
+    /// The id of the certificate with `serial`, made at `now_ms` (Unix milliseconds).
+    ///
+    /// A KSUID's time has whole seconds. The first two bytes of the payload hold the milliseconds, so that those of
+    /// one second are listed in the order of their making too.
     ///
     /// # Errors
     /// As [`crate::random::Random::fill`].
-    pub fn draw_id(now: u64, serial: Serial, random: &dyn crate::random::Random) -> Result<Ksuid, Error> {
+    pub fn draw_id(now_ms: u64, serial: Serial, random: &dyn crate::random::Random) -> Result<Ksuid, Error> {
         let mut payload: [u8; 16] = crate::random::bytes(random)?;
+        payload[..2].copy_from_slice(&millisecond(now_ms).to_be_bytes());
         payload[8..].copy_from_slice(&serial.value().to_be_bytes());
-        Ok(Ksuid::new(now, payload))
+        Ok(Ksuid::new(now_ms / 1000, payload))
     }
 
     /// What the certificate says.
@@ -91,12 +95,18 @@ impl CertificateRecord {
     }
 }
 
+/// The place of `now_ms` within its second.
+fn millisecond(now_ms: u64) -> u16 {
+    u16::try_from(now_ms % 1000).unwrap_or_default()
+}
+
 /// Which certificates a listing holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CertificateList {
     /// User or host certificates.
     pub cert_type: CertType,
-    /// Those whose signature is kept, or those whose signature is not (or not yet).
+    /// Those that can be asked for again, since their signature is kept; or all others: without a signature (perhaps
+    /// not yet with one), or [withdrawn](withdraw).
     pub signature_kept: bool,
 }
 
@@ -132,9 +142,8 @@ impl CertificateList {
 
     /// Where the certificate with `id` is listed.
     pub(crate) fn place(self, id: Ksuid) -> Listing {
-        let shard = serial_of(id).map_or(0, |serial| serial.value() % SHARDS);
         Listing {
-            partition: self.partition(&day_of(id), shard),
+            partition: self.partition(&day_of(id), shard_of(id)),
             sort: id.to_string(),
         }
     }
@@ -143,6 +152,10 @@ impl CertificateList {
     pub(crate) fn day_key(self, id: Ksuid) -> Key {
         Key::new(Table::Certificates, format!("days#{}", self.name()), day_of(id))
     }
+}
+
+fn shard_of(id: Ksuid) -> u64 {
+    serial_of(id).map_or(0, |serial| serial.value() % SHARDS)
 }
 
 /// Ten digits, so that days sort as text.
@@ -201,6 +214,55 @@ pub(crate) fn day_record(list: CertificateList, id: Ksuid) -> Record {
         expires_at: None,
         listing: None,
     }
+}
+
+/// The partitions of the holds on `authority`, spread as the listings are.
+pub(crate) fn hold_partitions(authority: &AuthorityId) -> impl Iterator<Item = String> {
+    (0..SHARDS).map(move |shard| format!("holds#{authority}#{shard}"))
+}
+
+fn hold_key(authority: &AuthorityId, id: Ksuid) -> Key {
+    let partition = format!("holds#{authority}#{}", shard_of(id));
+    Key::new(Table::Certificates, partition, id.to_string())
+}
+
+/// The hold of the certificate with `id` on `authority`: the entry which says that it can be asked for again, or is
+/// about to be signed so that it can. See [`crate::retirement`].
+pub(crate) fn hold_record(authority: &AuthorityId, id: Ksuid, expires_at: Option<u64>) -> Record {
+    Record {
+        key: hold_key(authority, id),
+        body: "{}".into(),
+        version: 1,
+        expires_at,
+        listing: None,
+    }
+}
+
+/// Takes a certificate from the list of those that can be asked for again, and its hold from its authority. The
+/// record stays, in the other list, with `record` for its content, until `expires_at` (Unix seconds) if given.
+///
+/// # Errors
+/// `Conflict` where the record is not `stored` any more; otherwise as [`Store::write`].
+pub async fn withdraw(
+    store: &dyn Store,
+    record: &CertificateRecord,
+    stored: &Record,
+    expires_at: Option<u64>,
+) -> Result<(), Error> {
+    let id = Ksuid::parse(&record.id).map_err(Error::internal)?;
+    let list = CertificateList {
+        cert_type: record.fields()?.cert_type,
+        signature_kept: false,
+    };
+    let replaced = stored
+        .replaced(record)?
+        .expiring(expires_at)
+        .listed(list.place(id));
+    let writes = [
+        Write::Put(replaced, Condition::Version(stored.version)),
+        Write::Delete(hold_key(&record.authority, id), Condition::Always),
+    ];
+    Ok(store.write(&writes).await?)
 }
 
 /// At most `limit` certificates of `list`, newest first, older than `before` if given.
@@ -282,4 +344,23 @@ async fn list_day(
 
 fn sort_of(record: &Record) -> &str {
     record.listing.as_ref().map_or("", |listing| &listing.sort)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SystemRandomSource;
+
+    #[test]
+    fn ids_of_one_second_are_in_the_order_of_their_making() {
+        let random = SystemRandomSource::default();
+        let serial = Serial::parse(7).unwrap();
+        let ids: Vec<_> = [0, 1, 2, 500, 999, 1000]
+            .into_iter()
+            .map(|ms| CertificateRecord::draw_id(1_800_000_000_000 + ms, serial, &random).unwrap())
+            .collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert_eq!(ids[4].unix_secs(), 1_800_000_000);
+        assert!(ids.iter().all(|id| serial_of(*id) == Some(serial)));
+    }
 }

@@ -10,6 +10,7 @@ use crate::{
     certificates::{self, CertificateList, CertificateRecord},
     error::Error,
     policy::{self, IssuancePlan, Request},
+    retirement,
     role::Role,
     services::Services,
     signer::{Signer, SignerError},
@@ -18,7 +19,7 @@ use crate::{
     types::{Ksuid, Serial},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, future::Future, net::IpAddr, sync::Arc};
 
 /// How often a new serial is drawn when one is taken. Two in a row are as likely as a defect; four are one.
 const SERIAL_TRIES: usize = 4;
@@ -50,9 +51,11 @@ pub struct Issuance<'a> {
     pub request: &'a Request,
     /// Who asks.
     pub origin: &'a Origin,
-    /// The id of the record, where the family has told the caller already or needs it inside the certificate.
+    /// The id of the record, where the family has told the caller already or needs it inside the certificate. Its
+    /// time is then the time of issue.
     pub id: Option<CertificateId>,
-    /// Whether the family must be able to return the certificate again.
+    /// Whether the family must be able to return the certificate again. Such a certificate holds its authority; see
+    /// [`crate::retirement`].
     pub keep_signature: bool,
     /// What the family keeps beside the record.
     pub details: BTreeMap<String, serde_json::Value>,
@@ -74,7 +77,7 @@ impl CertificateId {
     /// As [`crate::random::Random::fill`].
     pub fn draw(services: &Services) -> Result<Self, Error> {
         let serial = Serial::draw(&*services.random)?;
-        let id = CertificateRecord::draw_id(services.clock.now(), serial, &*services.random)?;
+        let id = CertificateRecord::draw_id(services.clock.now_ms(), serial, &*services.random)?;
         Ok(Self { serial, id })
     }
 }
@@ -93,7 +96,8 @@ pub struct Issued {
 /// Issues one certificate, and writes the decision to the log.
 ///
 /// # Errors
-/// `Refused` where the role does not allow it; `Conflict` where the authority is retired or the given id is taken;
+/// `Refused` where the role does not allow it; `Conflict` where the authority is or becomes retired, or the given id is
+/// taken;
 /// `Throttled` and `Unavailable` where a store or signer fails, after which the same request may be repeated: no
 /// certificate left, though a record may have stayed.
 pub async fn issue(services: &Services, issuance: Issuance<'_>) -> Result<Issued, Error> {
@@ -115,31 +119,42 @@ async fn issue_unlogged(
     issuance: &Issuance<'_>,
     decision: &mut Decision,
 ) -> Result<Issued, Error> {
-    let plan = policy::decide(issuance.role, issuance.request, services.clock.now())?;
+    let now = match issuance.id {
+        Some(given) => given.id.unix_secs(),
+        None => services.clock.now(),
+    };
+    let plan = policy::decide(issuance.role, issuance.request, now)?;
     let signer = signer(services, issuance.authority).await?;
     let algorithm = plan.signature_algorithm.unwrap_or_else(|| signer.algorithm());
     if !algorithm.fits(signer.public_key()) {
         let reason = format!("the CA key cannot sign with {algorithm}");
         return Err(Error::invalid("signature_algorithm", reason));
     }
-    let recorded = record_intent(services, issuance, &plan, &*signer).await?;
+    let recorded = record_intent(services, issuance, &plan, &*signer, now).await?;
 
-    let started = services.clock.now_ms();
-    let certificate = sign(&*signer, algorithm, recorded.tbs).await?;
-    decision.sign_ms = Some(services.clock.now_ms().saturating_sub(started));
-
-    let (record, stored) = if issuance.keep_signature || services.settings.keep_signatures {
-        keep_signature(
-            services,
-            &certificate,
-            recorded.record,
-            recorded.stored,
-            recorded.id,
-        )
-        .await?
-    } else {
-        (recorded.record, recorded.stored)
-    };
+    let signing = timed(services, sign(&*signer, algorithm, recorded.tbs));
+    if !keeps_signature(services, issuance) {
+        let (certificate, sign_ms) = signing.await;
+        decision.sign_ms = Some(sign_ms);
+        return Ok(Issued {
+            certificate: certificate?,
+            record: recorded.record,
+            stored: recorded.stored,
+        });
+    }
+    let in_service = retirement::check_in_service(services, &issuance.authority.id);
+    let ((certificate, sign_ms), in_service) = crate::join(signing, in_service).await;
+    decision.sign_ms = Some(sign_ms);
+    in_service?;
+    let certificate = certificate?;
+    let (record, stored) = keep_signature(
+        services,
+        &certificate,
+        recorded.record,
+        recorded.stored,
+        recorded.id,
+    )
+    .await?;
     Ok(Issued {
         certificate,
         record,
@@ -147,9 +162,20 @@ async fn issue_unlogged(
     })
 }
 
+fn keeps_signature(services: &Services, issuance: &Issuance<'_>) -> bool {
+    issuance.keep_signature || services.settings.keep_signatures
+}
+
+/// What `work` gives, and how many milliseconds it took.
+async fn timed<T>(services: &Services, work: impl Future<Output = T>) -> (T, u64) {
+    let started = services.clock.now_ms();
+    let output = work.await;
+    (output, services.clock.now_ms().saturating_sub(started))
+}
+
 async fn signer(services: &Services, authority: &Authority) -> Result<Arc<dyn Signer>, Error> {
     if authority.state == AuthorityState::Retired {
-        return Err(Error::Conflict("this certificate authority is retired".into()));
+        return Err(retirement::retired());
     }
     let signer = services.keyring.signer(authority).await?;
     if *signer.public_key() != authority.ca_key()? {
@@ -174,6 +200,7 @@ async fn record_intent(
     issuance: &Issuance<'_>,
     plan: &IssuancePlan,
     signer: &dyn Signer,
+    now: u64,
 ) -> Result<Recorded, Error> {
     let nonce = crate::random::bytes::<32>(&*services.random)?;
     for _ in 0..SERIAL_TRIES {
@@ -188,7 +215,7 @@ async fn record_intent(
         {
             return Err(too_large(tbs.bytes().len(), signer.message_limit()));
         }
-        let record = record_of(services, issuance, id, &tbs);
+        let record = record_of(issuance, id, &tbs, now);
         let list = CertificateList {
             cert_type: plan.cert_type,
             signature_kept: false,
@@ -196,7 +223,12 @@ async fn record_intent(
         let stored = Record::new(certificates::key(serial), &record)?
             .expiring(expiry(services, issuance.keep_signature, plan))
             .listed(list.place(id));
-        match commit(services, list, id, Write::Put(stored.clone(), Condition::Absent)).await {
+        let mut writes = vec![Write::Put(stored.clone(), Condition::Absent)];
+        if keeps_signature(services, issuance) {
+            let hold = certificates::hold_record(&record.authority, id, stored.expires_at);
+            writes.push(Write::Put(hold, Condition::Always));
+        }
+        match commit(services, list, id, &writes).await {
             Ok(()) => {
                 return Ok(Recorded {
                     id,
@@ -219,20 +251,19 @@ async fn record_intent(
     ))
 }
 
-/// Writes `write`, and on this process's first certificate of a day in `list`, the day too; at the same time, since
-/// neither matters before both are there.
+/// Carries out `writes`, and on this process's first certificate of a day in `list`, notes the day too; at the same time,
+/// since neither matters before both are there.
 async fn commit(
     services: &Services,
     list: CertificateList,
     id: Ksuid,
-    write: Write,
+    writes: &[Write],
 ) -> Result<(), StoreError> {
-    let writes = [write];
     let day = [Write::Put(certificates::day_record(list, id), Condition::Always)];
     if services.day_is_noted(list, id) {
-        return services.store.write(&writes).await;
+        return services.store.write(writes).await;
     }
-    let both = vec![services.store.write(&writes), services.store.write(&day)];
+    let both = vec![services.store.write(writes), services.store.write(&day)];
     for outcome in crate::join_all(both).await {
         outcome?;
     }
@@ -265,8 +296,12 @@ async fn keep_signature(
     };
     let replaced = stored.replaced(&record)?.listed(list.place(id));
     let write = Write::Put(replaced.clone(), Condition::Version(stored.version));
-    commit(services, list, id, write).await?;
-    Ok((record, replaced))
+    match commit(services, list, id, &[write]).await {
+        Ok(()) => Ok((record, replaced)),
+        // Nobody else knows this record yet; only a retirement of its authority touches it.
+        Err(StoreError::ConditionFailed(_)) => Err(retirement::retired()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn fields(plan: &IssuancePlan, serial: Serial, nonce: Vec<u8>, signer: &dyn Signer) -> CertificateFields {
@@ -293,16 +328,11 @@ fn too_large(size_bytes: usize, limit: Option<usize>) -> Error {
     Error::invalid("certificate", reason)
 }
 
-fn record_of(
-    services: &Services,
-    issuance: &Issuance<'_>,
-    id: Ksuid,
-    tbs: &TbsCertificate,
-) -> CertificateRecord {
+fn record_of(issuance: &Issuance<'_>, id: Ksuid, tbs: &TbsCertificate, now: u64) -> CertificateRecord {
     let origin = issuance.origin;
     CertificateRecord {
         id: id.to_string(),
-        created_at: services.clock.now(),
+        created_at: now,
         authority: issuance.authority.id.clone(),
         family: origin.family.into(),
         role: origin.role.clone(),

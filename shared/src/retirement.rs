@@ -1,0 +1,302 @@
+//! Retiring an authority, but only while no certificate stands under it that can be asked for again.
+//!
+//! The two sides of the race between a retirement and an issuance each write first and look afterwards, with
+//! consistent reads, so that at least one of them sees the other:
+//!
+//! - An issuance whose signature will be kept writes its *hold* on the authority together with its record
+//!   ([`crate::certificates`]), in one write set. While the signer works it looks for an *announcement*, and gives up
+//!   if there is one.
+//! - A retirement writes its announcement, then looks for holds. A hold whose certificate has its signature refuses
+//!   the retirement. One whose certificate has none is of an issuance that failed or still runs: its record is written
+//!   again, unchanged but for the version, so that the signature can no more be added; then the hold is removed.
+//!
+//! Holds lie in partitions of their own, spread as the listings are, so issuing never waits for a record that others
+//! write too; the price is one more record in the write set, and one read beside the signing. Certificates whose
+//! signature is not kept have no hold: they are gone from here as soon as they are handed out, so they do not stand in
+//! the way, and their issuance pays nothing.
+//!
+//! An announcement is a record of its own, so that the authority stays in service, unchanged, until its retirement is
+//! certain. It is replaced, never removed, so that no version comes twice and nobody takes another's announcement for
+//! its own. One whose writer died is withdrawn by the first issuance that meets it after [`ANNOUNCEMENT_SECS`]; a
+//! writer that was only slow then finds it changed, and starts again.
+
+use crate::{
+    authority::{Authority, AuthorityId, AuthorityState},
+    certificates::{self, CertificateRecord},
+    error::Error,
+    random,
+    services::Services,
+    store::{self, Condition, Key, Query, Record, StoreError, Table, Write},
+    types::Ksuid,
+};
+use serde::{Deserialize, Serialize};
+
+/// How long an announcement keeps issuances away when nobody completes it. A retirement takes a few round trips.
+const ANNOUNCEMENT_SECS: u64 = 60;
+/// How often a retirement starts again when something changed under its feet.
+const TRIES: usize = 4;
+/// How many holds are looked at in one read: the most keys that a read takes.
+const HOLDS_AT_ONCE: usize = 100;
+/// How many holds are removed in one write set: two writes each, of the most that a set takes.
+const REMOVED_AT_ONCE: usize = 50;
+
+/// How a retirement ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There is no such authority, or it was retired before.
+    Absent,
+    /// A certificate stands under it that can be asked for again.
+    InUse,
+    /// It is retired.
+    Retired,
+}
+
+/// That somebody is about to retire an authority, or has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Announcement {
+    /// When it was written, in Unix seconds.
+    announced_at: u64,
+    /// What has come of it.
+    stage: Stage,
+    /// Random: two announcements of one second are not the same write, which the store would let both pass.
+    mark: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Stage {
+    /// Nothing yet.
+    Announced,
+    /// The authority is retired.
+    Completed,
+    /// The authority stays.
+    Withdrawn,
+}
+
+/// Retires the authority with `id` and ends the use of its key, unless a certificate stands under it that can be asked
+/// for again.
+///
+/// # Errors
+/// `Conflict` where the authority kept changing meanwhile; `Throttled` and `Unavailable` where a store or the keyring
+/// fails, after which the same call may be repeated: it then ends the use of a key whose authority is retired already.
+pub async fn retire_unused(services: &Services, id: &AuthorityId) -> Result<Outcome, Error> {
+    for _ in 0..TRIES {
+        let Some((authority, stored)) = Authority::read(&*services.store, id).await? else {
+            return Ok(Outcome::Absent);
+        };
+        if authority.state == AuthorityState::Retired {
+            services.keyring.retire(&authority).await?;
+            return Ok(Outcome::Absent);
+        }
+        match attempt(services, &authority, &stored).await {
+            Err(Error::Conflict(_)) => {}
+            Ok(Outcome::Retired) => {
+                services.keyring.retire(&authority).await?;
+                return Ok(Outcome::Retired);
+            }
+            other => return other,
+        }
+    }
+    Err(Error::Conflict(
+        "the certificate authority is being changed by other requests; try again".into(),
+    ))
+}
+
+async fn attempt(services: &Services, authority: &Authority, stored: &Record) -> Result<Outcome, Error> {
+    // First without an announcement, which would disturb issuances: most refusals end here.
+    if look_at_holds(services, &authority.id, Unsigned::Leave).await? == Found::Kept {
+        return Ok(Outcome::InUse);
+    }
+    let (announced, announcement) = announce(services, &authority.id).await?;
+    let outcome = match look_at_holds(services, &authority.id, Unsigned::Stop).await {
+        Ok(Found::None) => complete(services, authority, stored, &announced, &announcement).await,
+        Ok(Found::Kept) => Ok(Outcome::InUse),
+        Err(error) => Err(error),
+    };
+    if !matches!(outcome, Ok(Outcome::Retired)) {
+        // If this fails, or nobody lives to do it, the announcement ends by its age.
+        let _ = services
+            .store
+            .write(&[withdrawal(&announced, &announcement)?])
+            .await;
+    }
+    outcome
+}
+
+async fn announce(services: &Services, id: &AuthorityId) -> Result<(Record, Announcement), Error> {
+    let announcement = Announcement {
+        announced_at: services.clock.now(),
+        stage: Stage::Announced,
+        mark: random::uuid(&*services.random)?,
+    };
+    let (record, condition) = match store::read_one(&*services.store, &announcement_key(id)).await? {
+        Some(old) => (old.replaced(&announcement)?, Condition::Version(old.version)),
+        None => (
+            Record::new(announcement_key(id), &announcement)?,
+            Condition::Absent,
+        ),
+    };
+    services
+        .store
+        .write(&[Write::Put(record.clone(), condition)])
+        .await?;
+    Ok((record, announcement))
+}
+
+fn withdrawal(announced: &Record, announcement: &Announcement) -> Result<Write, Error> {
+    replacement(announced, announcement, Stage::Withdrawn)
+}
+
+fn replacement(announced: &Record, announcement: &Announcement, stage: Stage) -> Result<Write, Error> {
+    let replaced = Announcement {
+        stage,
+        ..announcement.clone()
+    };
+    let replaced = announced.replaced(&replaced)?;
+    Ok(Write::Put(replaced, Condition::Version(announced.version)))
+}
+
+async fn complete(
+    services: &Services,
+    authority: &Authority,
+    stored: &Record,
+    announced: &Record,
+    announcement: &Announcement,
+) -> Result<Outcome, Error> {
+    let retired = Authority {
+        state: AuthorityState::Retired,
+        ..authority.clone()
+    };
+    let writes = [
+        Write::Put(stored.replaced(&retired)?, Condition::Version(stored.version)),
+        replacement(announced, announcement, Stage::Completed)?,
+    ];
+    services.store.write(&writes).await?;
+    Ok(Outcome::Retired)
+}
+
+/// What stands under an authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// A certificate that can be asked for again.
+    Kept,
+    /// No such certificate.
+    None,
+}
+
+/// What to do with a certificate that has no signature yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsigned {
+    Leave,
+    Stop,
+}
+
+async fn look_at_holds(
+    services: &Services,
+    authority: &AuthorityId,
+    unsigned: Unsigned,
+) -> Result<Found, Error> {
+    let shards: Vec<_> = certificates::hold_partitions(authority)
+        .map(|partition| look_at_shard(services, partition, unsigned))
+        .collect();
+    let mut found = Found::None;
+    for shard in crate::join_all(shards).await {
+        if shard? == Found::Kept {
+            found = Found::Kept;
+        }
+    }
+    Ok(found)
+}
+
+async fn look_at_shard(services: &Services, partition: String, unsigned: Unsigned) -> Result<Found, Error> {
+    let mut after = None;
+    loop {
+        let query = Query {
+            after,
+            limit: HOLDS_AT_ONCE,
+            ..Query::partition(Table::Certificates, partition.clone())
+        };
+        let holds = services.store.query(&query).await?;
+        if look_at_page(services, &holds, unsigned).await? == Found::Kept {
+            return Ok(Found::Kept);
+        }
+        match holds.last() {
+            Some(last) if holds.len() == HOLDS_AT_ONCE => after = Some(last.key.sort.clone()),
+            _ => return Ok(Found::None),
+        }
+    }
+}
+
+async fn look_at_page(services: &Services, holds: &[Record], unsigned: Unsigned) -> Result<Found, Error> {
+    if holds.is_empty() {
+        return Ok(Found::None);
+    }
+    let keys = holds.iter().map(certificate_key).collect::<Result<Vec<_>, _>>()?;
+    let records = services.store.read(&keys).await?;
+    let now = services.clock.now();
+    let mut stops = Vec::new();
+    for (hold, stored) in holds.iter().zip(records) {
+        let mut writes = vec![Write::Delete(hold.key.clone(), Condition::Always)];
+        if let Some(stored) = stored.filter(|record| record.expires_at.is_none_or(|end| end > now)) {
+            let record: CertificateRecord = stored.value()?;
+            if record.signature.is_some() {
+                return Ok(Found::Kept);
+            }
+            let again = stored.replaced(&record)?;
+            writes.insert(0, Write::Put(again, Condition::Version(stored.version)));
+        }
+        stops.push(writes);
+    }
+    if unsigned == Unsigned::Stop {
+        for together in stops.chunks(REMOVED_AT_ONCE) {
+            // A failed condition is a signature that was added meanwhile: a conflict, and the attempt starts again.
+            services.store.write(&together.concat()).await?;
+        }
+    }
+    Ok(Found::None)
+}
+
+fn certificate_key(hold: &Record) -> Result<Key, Error> {
+    let id = Ksuid::parse(&hold.key.sort).map_err(Error::internal)?;
+    let serial = certificates::serial_of(id).ok_or_else(|| Error::internal("a hold names no certificate"))?;
+    Ok(certificates::key(serial))
+}
+
+/// Makes sure, after a hold on the authority with `id` is written, that nobody retires it without seeing the hold.
+///
+/// # Errors
+/// [`retired`] where somebody may; otherwise as [`store::Store`].
+pub(crate) async fn check_in_service(services: &Services, id: &AuthorityId) -> Result<(), Error> {
+    let Some(announced) = store::read_one(&*services.store, &announcement_key(id)).await? else {
+        return Ok(());
+    };
+    let announcement: Announcement = announced.value()?;
+    match announcement.stage {
+        Stage::Withdrawn => Ok(()),
+        // Retired in the same write set; active only if somebody has taken it into service again since.
+        Stage::Completed => match Authority::read(&*services.store, id).await? {
+            Some((authority, _)) if authority.state == AuthorityState::Active => Ok(()),
+            _ => Err(retired()),
+        },
+        Stage::Announced if services.clock.now() < announcement.announced_at + ANNOUNCEMENT_SECS => {
+            Err(retired())
+        }
+        Stage::Announced => {
+            let write = withdrawal(&announced, &announcement)?;
+            match services.store.write(&[write]).await {
+                Ok(()) => Ok(()),
+                Err(StoreError::ConditionFailed(_)) => Err(retired()),
+                Err(error) => Err(error.into()),
+            }
+        }
+    }
+}
+
+/// The error of an issuance whose authority is retired, or is about to be.
+pub(crate) fn retired() -> Error {
+    Error::Conflict("this certificate authority is retired".into())
+}
+
+fn announcement_key(id: &AuthorityId) -> Key {
+    Key::new(Table::Roles, "authority-retirement", id.as_str())
+}
