@@ -1,0 +1,154 @@
+//! Certificates and authorities of other families.
+
+use crate::support::{ED25519, NOW, World};
+use countersign::{
+    authority::{Authority, AuthorityId},
+    issue::{Issuance, Issued, Origin, issue},
+    policy::{Request, RequestedKeyId, RequestedValidity},
+    role::{CertTypeRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher, PrincipalRules, Role},
+    ssh::PublicKey,
+    store::{self, Condition, Write},
+    types::CertType,
+};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+const SK: &str = include_str!("../../../../tests/vectors/keys/subject_sk_ed25519.pub");
+
+/// Issues as another family does.
+async fn issue_elsewhere(world: &World, authority: &AuthorityId, key: &str, keep: bool) -> Issued {
+    let (authority, _) = Authority::read(&*world.services.store, authority)
+        .await
+        .unwrap()
+        .unwrap();
+    let any = OptionRules {
+        allowed: OptionNames::Any,
+        ..OptionRules::default()
+    };
+    let role = Role {
+        user: Some(CertTypeRules {
+            principals: PrincipalRules {
+                allowed: vec![PrincipalMatcher::Any],
+                default: Vec::new(),
+            },
+            critical_options: any.clone(),
+            extensions: any,
+        }),
+        lifetime: LifetimeRules {
+            default_ttl_secs: 3600,
+            max_ttl_secs: u64::MAX,
+            backdate_secs: 30,
+        },
+        ..Role::default()
+    };
+    let request = Request {
+        subject_key: PublicKey::from_line(key).unwrap(),
+        cert_type: CertType::User,
+        principals: Some(vec!["alice".into()]),
+        validity: RequestedValidity::Window {
+            valid_after: NOW,
+            valid_before: u64::MAX,
+        },
+        key_id: RequestedKeyId::Default("vault-token-abc".into()),
+        critical_options: None,
+        extensions: None,
+    };
+    let origin = Origin {
+        family: "vault",
+        ..Origin::default()
+    };
+    let issuance = Issuance {
+        authority: &authority,
+        role: &role,
+        request: &request,
+        origin: &origin,
+        id: None,
+        keep_signature: keep,
+        details: BTreeMap::from([("lease".into(), json!("x"))]),
+    };
+    issue(&world.services, issuance).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_family_is_shown_where_its_signature_is_kept() {
+    let world = World::new().await;
+    let authority = world.authority("ed25519").await;
+    issue_elsewhere(&world, &authority, ED25519, false).await;
+    let kept = issue_elsewhere(&world, &authority, SK, true).await;
+    let list = world.get("/ssh_user_certificates").await.expect(200);
+    let id = format!("sucrt_{}", kept.record.id);
+    assert_eq!(list.ids("ssh_user_certificates"), std::slice::from_ref(&id));
+
+    let path = format!("/ssh_user_certificates/{id}");
+    let shown = world.get(&path).await.expect(200);
+    assert_eq!(
+        shown.text("certificate"),
+        format!("{} {id}", kept.certificate.to_line())
+    );
+    assert_eq!(
+        shown.text("key_type"),
+        "ed25519",
+        "as far as this API has a word for it"
+    );
+    assert_eq!(shown.text("valid_until"), "9999-12-31T23:59:59Z", "endless");
+    assert_eq!(
+        (&shown.body["principals"], &shown.body["extensions"]),
+        (&json!(["alice"]), &json!({}))
+    );
+
+    let changed = world
+        .patch(&path, json!({ "description": "from elsewhere" }))
+        .await;
+    assert_eq!(changed.expect(200).text("description"), "from elsewhere");
+    let ca = format!("/ssh_certificate_authorities/{authority}");
+    world.delete(&ca).await.expect_error(400, 1964);
+    world.delete(&path).await.expect(204);
+    // What the other family keeps is still there for it, as long as before.
+    let stored = store::read_one(&*world.store, &kept.stored.key)
+        .await
+        .unwrap()
+        .unwrap();
+    let record: countersign::certificates::CertificateRecord = stored.value().unwrap();
+    assert_eq!(
+        (record.signature, stored.expires_at),
+        (kept.record.signature, kept.stored.expires_at)
+    );
+    assert_eq!(record.details["lease"], "x");
+    // The certificate without a signature is nothing that anybody could ask for.
+    world.delete(&ca).await.expect(204);
+}
+
+#[tokio::test]
+async fn an_account_that_keeps_every_signature_shows_every_certificate() {
+    let world = World::with(|services| services.settings.keep_signatures = true).await;
+    let authority = world.authority("ed25519").await;
+    let issued = issue_elsewhere(&world, &authority, ED25519, false).await;
+    let list = world.get("/ssh_user_certificates").await.expect(200);
+    assert_eq!(
+        list.ids("ssh_user_certificates"),
+        [format!("sucrt_{}", issued.record.id)]
+    );
+}
+
+#[tokio::test]
+async fn a_record_that_has_ended_is_not_shown_although_the_store_has_it_still() {
+    let world = World::new().await;
+    let authority = world.authority("ed25519").await;
+    let kept = issue_elsewhere(&world, &authority, ED25519, true).await;
+    let ended = kept.stored.replaced(&kept.record).unwrap().expiring(Some(NOW));
+    let write = Write::Put(ended, Condition::Version(kept.stored.version));
+    store::Store::write(&*world.store, &[write]).await.unwrap();
+    let path = format!("/ssh_user_certificates/sucrt_{}", kept.record.id);
+    world.get(&path).await.expect_not_found();
+    assert!(
+        world
+            .get("/ssh_user_certificates")
+            .await
+            .ids("ssh_user_certificates")
+            .is_empty()
+    );
+    world
+        .delete(&format!("/ssh_certificate_authorities/{authority}"))
+        .await
+        .expect(204);
+}
