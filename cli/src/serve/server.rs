@@ -1,7 +1,7 @@
 //! The HTTP server: one listener, plain or TLS, HTTP/1.1 and HTTP/2, with limits on how slow and how large a client
 //! may be.
 
-use axum::{Extension, Router};
+use axum::{Extension, Router, http::uri::Scheme};
 use countersign::client::ClientAddress;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -34,7 +34,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Answers requests with `router` until `shutdown` completes; then lets open requests finish.
 ///
-/// Each request carries the address of its client as an extension, as the socket knows it.
+/// Each request carries the address of its client as an extension, as the socket knows it, and the scheme that it came
+/// by.
 pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -51,7 +52,12 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let router = with_client_address(&router, peer);
+                let scheme = if tls.is_some() {
+                    Scheme::HTTPS
+                } else {
+                    Scheme::HTTP
+                };
+                let router = with_client_address(&router, peer).layer(Extension(scheme));
                 let connection = connection(stream, tls.clone(), builder.clone(), router, graceful.watcher());
                 tokio::spawn(connection);
             }
