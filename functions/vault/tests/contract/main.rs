@@ -17,6 +17,7 @@ mod principals;
 mod recorded;
 mod roles;
 mod round_trips;
+mod routes;
 mod status;
 mod support;
 mod tokens;

@@ -45,7 +45,7 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         applies: is_about_wrapping,
         allowance: Allowance::Skip,
     },
-    // What Vault does, which OpenBao does not: design rulings "config/ca as Vault" and "error texts Vault's".
+    // Where Vault and OpenBao differ, the CA key of a mount and the texts of errors are Vault's.
     Difference {
         reason: "Vault's config/ca, sign and issue show no issuer",
         recordings: BOTH,

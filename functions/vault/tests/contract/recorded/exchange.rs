@@ -16,6 +16,8 @@ pub(super) struct Exchange {
     pub(super) request: Value,
     pub(super) status: u16,
     pub(super) response: Value,
+    /// Not every recording has it.
+    pub(super) content_type: Option<String>,
     has_token: bool,
     headers: Map<String, Value>,
 }
@@ -36,6 +38,9 @@ pub(super) fn load(recording: &'static str) -> Vec<Exchange> {
             request: take("request"),
             status: u16::try_from(take("status").as_u64().unwrap()).unwrap(),
             response: take("response"),
+            content_type: take("response_headers")["Content-Type"]
+                .as_str()
+                .map(str::to_owned),
             has_token: take("token").as_bool().unwrap(),
             headers: take("request_headers").as_object().unwrap().clone(),
         }

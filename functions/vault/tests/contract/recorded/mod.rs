@@ -113,7 +113,9 @@ impl Replay {
     /// Asks what was asked, and compares the answer.
     async fn play(&mut self, exchange: &Exchange, token: &str) -> Answer {
         let request = exchange.to_request(&mut self.learned, token).await;
-        let answer = Answer::from(self.server.send(request).await);
+        let reply = self.server.send(request).await;
+        let content_type = reply.headers["content-type"].to_str().unwrap().to_owned();
+        let answer = Answer::from(reply);
         let recorded = Answer {
             status: exchange.status,
             body: exchange.response.clone(),
@@ -133,6 +135,14 @@ impl Replay {
                     .iter()
                     .map(|mismatch| format!("{exchange}: {mismatch}")),
             );
+            if exchange
+                .content_type
+                .as_ref()
+                .is_some_and(|recorded| *recorded != content_type)
+            {
+                self.mismatches
+                    .push(format!("{exchange}: content type {content_type}"));
+            }
         } else if let (Some(recorded), Some(ours)) = (
             recorded.body["wrap_info"]["wrapped_accessor"].as_str(),
             answer.body["auth"]["accessor"].as_str(),
