@@ -158,8 +158,11 @@ fn request() -> Request {
     }
 }
 
+/// Work on a message.
+type Work = Box<dyn Fn(&[u8])>;
+
 /// aws-lc-rs alone: sign, then verify.
-fn raw(spec: KeySpec) -> Box<dyn Fn(&[u8])> {
+fn raw(spec: KeySpec) -> Work {
     match spec {
         KeySpec::Ed25519 => {
             let key = Ed25519KeyPair::generate().expect("a key");
