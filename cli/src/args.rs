@@ -66,6 +66,9 @@ pub(crate) struct Target {
     pub(crate) json: bool,
 }
 
+/// Vault's port, so that its clients need no more than its address.
+pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8200";
+
 /// How the local server runs.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
@@ -73,7 +76,7 @@ pub(crate) struct ServeArguments {
     #[arg(
         long,
         env = "COUNTERSIGN_LISTEN",
-        default_value = "127.0.0.1:8200",
+        default_value = DEFAULT_LISTEN,
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) listen: String,

@@ -48,8 +48,10 @@ async fn administer<C: Subcommand>(
 ) -> Result<()> {
     let client = Client::open(&noun.target, environment).await?;
     let output = verb(noun.command, &client).await?;
-    std::io::stdout()
-        .lock()
-        .write_all(output.render(noun.target.json).as_bytes())?;
-    Ok(())
+    let text = output.render(noun.target.json);
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough, as `head` has.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }

@@ -6,7 +6,7 @@ mod server;
 mod state;
 mod tls;
 
-use crate::args::{Environment, ServeArguments};
+use crate::args::{DEFAULT_LISTEN, Environment, ServeArguments};
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
 use banner::Banner;
@@ -23,7 +23,9 @@ pub(crate) async fn run(arguments: ServeArguments, environment: &Environment) ->
     let root_token = root_token.or_else(|| environment.root_token.clone());
     let state = State::open(directory.as_deref()).await?;
     let token = root_token::prepare(&state.services, root_token).await?;
-    let listener = bind(&arguments.listen).await?;
+    // An empty variable counts as none.
+    let listen = Some(arguments.listen.as_str()).filter(|listen| !listen.is_empty());
+    let listener = bind(listen.unwrap_or(DEFAULT_LISTEN)).await?;
     let address = listener.local_addr()?;
     let tls = tls(&arguments, directory.as_deref(), address)?;
     let banner = Banner {

@@ -1,7 +1,13 @@
 //! The HTTP server: one listener, plain or TLS, HTTP/1.1 and HTTP/2, with limits on how slow and how large a client
 //! may be.
 
-use axum::{Extension, Router, http::uri::Scheme};
+use axum::{
+    Extension, Router,
+    extract::Request,
+    http::{StatusCode, uri::Scheme},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
 use countersign::client::ClientAddress;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -23,6 +29,8 @@ use tokio_rustls::TlsAcceptor;
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// How long a client may take for the body of a request, and its answer. A signature takes milliseconds here.
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 /// How many bytes the head of a request may have. API Gateway allows 10 KiB of headers.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How many requests one HTTP/2 connection may have open.
@@ -42,6 +50,7 @@ pub(crate) async fn serve(
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) {
+    let router = router.layer(middleware::from_fn(within_limit));
     let graceful = GracefulShutdown::new();
     let builder = Arc::new(builder());
     let mut shutdown = std::pin::pin!(shutdown);
@@ -67,6 +76,14 @@ pub(crate) async fn serve(
     drop(listener);
     // Whoever is not done by then is cut off.
     let _ = timeout(SHUTDOWN_LIMIT, graceful.shutdown()).await;
+}
+
+/// Gives up on a request whose body does not come. Nothing is lost: what was to be signed is recorded before it is.
+async fn within_limit(request: Request, next: Next) -> Response {
+    match timeout(REQUEST_LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
