@@ -44,25 +44,28 @@ pub(crate) struct Administration<C: Subcommand> {
     pub(crate) command: C,
 }
 
+/// The heading of these options in the help of every verb.
+const TARGET: &str = "Whom to talk to";
+
 /// Whom an administration command talks to.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
     /// Talk to the running server at this address, for example http://127.0.0.1:8200 [env: COUNTERSIGN_URL]
-    #[arg(long, global = true, conflicts_with = "table_prefix")]
+    #[arg(long, global = true, help_heading = TARGET, conflicts_with = "table_prefix")]
     pub(crate) url: Option<String>,
     /// The access token for the server [env: COUNTERSIGN_TOKEN]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = TARGET)]
     pub(crate) token: Option<String>,
     /// Trust the certificate authority or the self-signed certificate in this PEM file, and no other, when the
     /// address is https [env: COUNTERSIGN_CA_CERT]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = TARGET, value_name = "FILE")]
     pub(crate) ca_cert: Option<PathBuf>,
     /// Work on the tables of the deployment with this prefix, with your AWS credentials [env:
     /// COUNTERSIGN_TABLE_PREFIX]
-    #[arg(long, global = true, value_name = "PREFIX")]
+    #[arg(long, global = true, help_heading = TARGET, value_name = "PREFIX")]
     pub(crate) table_prefix: Option<String>,
     /// Print JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = TARGET)]
     pub(crate) json: bool,
 }
 
