@@ -33,6 +33,8 @@ use std::{
 
 /// The most bytes of a body. The largest create that can succeed has 256 principals of 512 bytes and a few options.
 const MAX_BODY_BYTES: usize = 1 << 20;
+/// How many characters of the reason why a body is refused are told.
+const MAX_REASON: usize = 200;
 /// The header with the id of the request.
 const OPERATION_ID: HeaderName = HeaderName::from_static("ngrok-operation-id");
 /// The header with the version of the API.
@@ -144,7 +146,8 @@ impl Call {
         let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
         let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let field = error.path().to_string();
-            let reason = error.inner().to_string();
+            // It may repeat a value, which can be long.
+            let reason: String = error.inner().to_string().chars().take(MAX_REASON).collect();
             if !error.inner().is_data() || reason.starts_with("duplicate field") {
                 unparsable(&reason)
             } else if reason.starts_with("unknown field") {

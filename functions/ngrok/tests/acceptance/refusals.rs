@@ -3,7 +3,7 @@
 use crate::support::{ED25519, World, certificate_body};
 use axum::body::Body;
 use http::{Request, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn case_20_the_version_must_be_given_and_be_2() {
@@ -27,7 +27,7 @@ async fn case_20_the_version_must_be_given_and_be_2() {
 }
 
 /// Every route: the family's part of the table of routes.
-pub(crate) const ROUTES: [(&str, &str); 15] = [
+const ROUTES: [(&str, &str); 15] = [
     ("POST", "/ssh_certificate_authorities"),
     ("GET", "/ssh_certificate_authorities"),
     (
@@ -80,6 +80,32 @@ fn bare(method: &str, path: &str, authorization: Option<&str>) -> Request<Body> 
         request = request.header(header::CONTENT_TYPE, "application/json");
     }
     request.body(body).unwrap()
+}
+
+#[tokio::test]
+async fn the_table_of_routes_is_the_document_and_the_router() {
+    let world = World::new().await;
+    let document: Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+    for (template, operations) in document["paths"].as_object().unwrap() {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let is_at = |path: &str| match template.strip_suffix("/{id}") {
+                Some(collection) => path
+                    .strip_prefix(collection)
+                    .is_some_and(|id| id.starts_with('/')),
+                None => path == template,
+            };
+            let known = ROUTES.iter().any(|(known, path)| *known == method && is_at(path));
+            let documented = operations.get(method.to_lowercase()).is_some();
+            let path = template.replace("{id}", "x");
+            let answer = world.send(bare(method, &path, None)).await;
+            let is_served = answer.body["msg"] != "Not Found";
+            assert_eq!(
+                (known, is_served),
+                (documented, documented),
+                "{method} {template}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

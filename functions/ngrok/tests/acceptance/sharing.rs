@@ -2,7 +2,7 @@
 
 use crate::support::{ED25519, NOW, World};
 use countersign::{
-    authority::{Authority, AuthorityId},
+    authority::{self, Authority, AuthorityId, KeySource, KeySpec},
     issue::{Issuance, Issued, Origin, issue},
     policy::{Request, RequestedKeyId, RequestedValidity},
     role::{CertTypeRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher, PrincipalRules, Role},
@@ -151,4 +151,36 @@ async fn a_record_that_has_ended_is_not_shown_although_the_store_has_it_still() 
         .delete(&format!("/ssh_certificate_authorities/{authority}"))
         .await
         .expect(204);
+}
+
+#[tokio::test]
+async fn an_authority_made_elsewhere_is_one_here_until_it_is_retired() {
+    let world = World::new().await;
+    let source = KeySource::New(KeySpec::P384);
+    let made = authority::enrol(&world.services, source, "of a mount".into())
+        .await
+        .unwrap();
+    let path = format!("/ssh_certificate_authorities/{}", made.id);
+    let shown = world.get(&path).await.expect(200);
+    assert_eq!(
+        (shown.text("key_type"), shown.text("description")),
+        ("ecdsa", "of a mount")
+    );
+    assert_eq!(shown.text("public_key"), made.public_key);
+    let certificate = world.user_certificate(&made.id, json!({})).await.expect(201);
+
+    // By an administrator, whatever stands under it.
+    authority::retire(&world.services, &made.id).await.unwrap();
+    world.get(&path).await.expect_not_found();
+    let list = world.get("/ssh_certificate_authorities").await;
+    assert!(list.ids("ssh_certificate_authorities").is_empty());
+    world
+        .user_certificate(&made.id, json!({}))
+        .await
+        .expect_error(400, 1951);
+    assert_eq!(
+        world.get(certificate.path()).await.expect(200).body,
+        certificate.body
+    );
+    world.delete(certificate.path()).await.expect(204);
 }
