@@ -1,6 +1,6 @@
 //! Requests at the same time.
 
-use crate::support::{Answer, World};
+use crate::support::{BASE, Turns, World};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -77,51 +77,74 @@ async fn an_authority_deleted_during_the_signing_gives_no_certificate() {
     );
 }
 
-/// Either the certificate exists and the authority with it, or neither.
-async fn assert_consistent(world: &World, authority: &str, made: Vec<Answer>, deleted: Answer) {
-    let ca = format!("/ssh_certificate_authorities/{authority}");
-    let created = made.iter().filter(|answer| answer.status == 201).count();
-    if deleted.status == 204 {
-        assert_eq!(created, 0, "a certificate under a deleted authority");
-        world.get(&ca).await.expect_not_found();
-    } else {
-        deleted.expect_error(400, 1964);
-        world.get(&ca).await.expect(200);
-        assert_ne!(created, 0, "a refusal without a certificate");
+/// Both find out who calls, and read the authority.
+const FIRST: &str = "cdd";
+/// Then the steps of a creation: record, look, keep; and of a deletion: look, read the announcement, announce, look, read
+/// what was found, stop it, complete.
+const STEPS: (usize, usize) = (3, 7);
+
+/// Every order of so many steps of a creation and of a deletion.
+fn orders(creation: usize, deletion: usize) -> Vec<String> {
+    if creation == 0 || deletion == 0 {
+        return vec!["c".repeat(creation) + &"d".repeat(deletion)];
     }
-    for answer in made.into_iter().filter(|answer| answer.status != 201) {
-        answer.expect_error(400, 1951);
-    }
-    let listed = world
-        .get("/ssh_user_certificates")
-        .await
-        .ids("ssh_user_certificates")
-        .len();
-    assert_eq!(listed, created);
+    let creation_first = orders(creation - 1, deletion)
+        .into_iter()
+        .map(|rest| format!("c{rest}"));
+    let deletion_first = orders(creation, deletion - 1)
+        .into_iter()
+        .map(|rest| format!("d{rest}"));
+    creation_first.chain(deletion_first).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_authority_is_never_deleted_under_a_certificate() {
-    for round in 0..60 {
-        let world = Arc::new(World::new().await);
+    let mut turns = None;
+    let world = World::with(|services| {
+        let store = Arc::new(Turns::new(services.store.clone()));
+        services.store = store.clone();
+        turns = Some(store);
+    })
+    .await;
+    let turns = turns.unwrap();
+    let warm = world.authority("ed25519").await;
+    world.user_certificate(&warm, json!({})).await.expect(201);
+    let (mut kept, mut deleted) = (1, 0);
+    for order in orders(STEPS.0, STEPS.1) {
         let authority = world.authority("ed25519").await;
-        let creations: Vec<_> = (0..2)
-            .map(|_| {
-                let (world, authority) = (world.clone(), authority.clone());
-                tokio::spawn(async move { world.user_certificate(&authority, json!({})).await })
-            })
-            .collect();
-        for _ in 0..round % 10 {
-            tokio::task::yield_now().await;
+        let path = format!("/ssh_certificate_authorities/{authority}");
+        turns.begin(&format!("{FIRST}{order}"));
+        let (creation, deletion) = tokio::join!(
+            turns.run('c', world.user_certificate(&authority, json!({}))),
+            turns.run('d', world.delete(&path)),
+        );
+        match (creation.status, deletion.status) {
+            (201, 400) => {
+                deletion.expect_error(400, 1964);
+                kept += 1;
+            }
+            (400, 204) => {
+                creation.expect_error(400, 1951);
+                deleted += 1;
+            }
+            other => panic!("{order}: {other:?}"),
         }
-        let deleted = world
-            .delete(&format!("/ssh_certificate_authorities/{authority}"))
-            .await;
-        let mut made = Vec::new();
-        for creation in creations {
-            made.push(creation.await.unwrap());
+    }
+    assert!(kept > 20 && deleted > 20, "{kept}, {deleted}");
+    assert_eq!(listed(&world, "ssh_user_certificates").await, kept);
+    assert_eq!(listed(&world, "ssh_certificate_authorities").await, kept);
+}
+
+/// How many a list holds, on all its pages.
+async fn listed(world: &World, list: &str) -> usize {
+    let (mut count, mut path) = (0, format!("/{list}"));
+    loop {
+        let page = world.get(&path).await.expect(200);
+        count += page.ids(list).len();
+        match page.body["next_page_uri"].as_str() {
+            Some(next) => path = next.strip_prefix(BASE).unwrap().to_owned(),
+            None => return count,
         }
-        assert_consistent(&world, authority.as_str(), made, deleted).await;
     }
 }
 

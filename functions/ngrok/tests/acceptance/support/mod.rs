@@ -2,9 +2,11 @@
 
 mod answer;
 mod keyring;
+mod turns;
 
 pub(crate) use answer::Answer;
 pub(crate) use keyring::PausingKeyring;
+pub(crate) use turns::Turns;
 
 use axum::{Router, body::Body};
 use countersign::{

@@ -1,0 +1,116 @@
+//! A store whose operations take turns: two requests at the same time, in every order of their steps.
+
+use async_trait::async_trait;
+use countersign::{
+    certificates::SHARDS,
+    store::{Key, Query, Record, Store, StoreError, Write},
+};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex},
+};
+use tokio::task::yield_now;
+
+tokio::task_local! {
+    /// Which request an operation belongs to. Operations of none pass.
+    static WHO: char;
+}
+
+/// Wraps a store.
+pub(crate) struct Turns {
+    inner: Arc<dyn Store>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    order: VecDeque<char>,
+    ended: HashSet<char>,
+    queries: u64,
+    open_rounds: u64,
+}
+
+impl Turns {
+    pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
+        Self {
+            inner,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Sets the order in which requests take their steps; when it is used up, or a request has ended, others go on.
+    pub(crate) fn begin(&self, order: &str) {
+        *self.state.lock().unwrap() = State {
+            order: order.chars().collect(),
+            ..State::default()
+        };
+    }
+
+    /// Runs a request under a name.
+    pub(crate) async fn run<T>(&self, who: char, request: impl Future<Output = T>) -> T {
+        let output = WHO.scope(who, request).await;
+        self.state.lock().unwrap().ended.insert(who);
+        output
+    }
+
+    async fn turn(&self) {
+        if let Ok(who) = WHO.try_with(|who| *who) {
+            while !self.state.lock().unwrap().takes(who) {
+                yield_now().await;
+            }
+        }
+    }
+
+    /// One turn for the queries of all shards, which are asked for together.
+    async fn round(&self) {
+        if WHO.try_with(|_| ()).is_err() {
+            return;
+        }
+        let place = {
+            let mut state = self.state.lock().unwrap();
+            state.queries += 1;
+            state.queries - 1
+        };
+        if place.is_multiple_of(SHARDS) {
+            self.turn().await;
+            self.state.lock().unwrap().open_rounds += 1;
+        } else {
+            while self.state.lock().unwrap().open_rounds <= place / SHARDS {
+                yield_now().await;
+            }
+        }
+    }
+}
+
+impl State {
+    fn takes(&mut self, who: char) -> bool {
+        while self.order.front().is_some_and(|next| self.ended.contains(next)) {
+            self.order.pop_front();
+        }
+        match self.order.front() {
+            Some(next) if *next != who => false,
+            _ => {
+                self.order.pop_front();
+                true
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Turns {
+    async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.turn().await;
+        self.inner.read(keys).await
+    }
+
+    async fn write(&self, writes: &[Write]) -> Result<(), StoreError> {
+        self.turn().await;
+        self.inner.write(writes).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Vec<Record>, StoreError> {
+        self.round().await;
+        self.inner.query(query).await
+    }
+}
