@@ -1,7 +1,7 @@
 //! ngrok's SSH certificate API, spoken by Countersign: authorities, user certificates and host certificates to create,
 //! read, list, update and delete.
 //!
-//! A request goes through `call` (what every request must satisfy), a handler in `routes` (parse, authorise, issue,
+//! A request goes through `endpoint` (what every request must satisfy), a handler in `routes` (parse, authorise, issue,
 //! render) and `error` (what a failure looks like). What may be signed is the core's to decide; `role` says it for this
 //! API. docs/DIVERGENCES.md lists what is different from ngrok, with the reasons.
 //!
@@ -18,6 +18,7 @@
 
 mod auth;
 mod call;
+mod endpoint;
 mod error;
 #[cfg(any(test, feature = "openapi"))]
 pub mod openapi;
@@ -46,7 +47,7 @@ pub fn router(services: Services) -> Router {
 /// The routes of the family where nothing else is served: every other path is answered as ngrok does too.
 pub fn standalone(services: Services) -> Router {
     let fallback = axum::routing::MethodRouter::new()
-        .fallback(call::no_route)
+        .fallback(endpoint::no_route)
         .with_state(services.clone());
     router(services).fallback_service(fallback)
 }

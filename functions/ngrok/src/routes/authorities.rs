@@ -3,7 +3,8 @@
 
 use super::{TRIES, certificates::change, cursor, next_page_uri, resource};
 use crate::{
-    call::{Call, Endpoint, Reply},
+    call::{Call, Reply},
+    endpoint::Endpoint,
     error::Failure,
     query,
     record::key_type,

@@ -2,7 +2,8 @@
 
 use super::{TRIES, cursor, next_page_uri, resource};
 use crate::{
-    call::{Call, Endpoint, Reply},
+    call::{Call, Reply},
+    endpoint::Endpoint,
     error::Failure,
     order::{Asked, Order, resource_id},
     query, record,

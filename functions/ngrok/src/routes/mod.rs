@@ -5,7 +5,7 @@ mod certificates;
 mod host_certificates;
 mod user_certificates;
 
-use crate::{call::no_route, error::Failure, query::Page, resource::Resource};
+use crate::{endpoint::no_route, error::Failure, query::Page, resource::Resource};
 use axum::{Router, routing::MethodRouter};
 use countersign::Services;
 
