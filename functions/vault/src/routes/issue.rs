@@ -9,7 +9,7 @@ use crate::{
         signing::{self, Signed, Signing},
     },
 };
-use countersign::{role::SubjectKeyRules, signer::private_key::GeneratedKey};
+use countersign::signer::private_key::GeneratedKey;
 use serde_json::json;
 
 pub(super) const ROUTES: &[Route] = &[Route {
@@ -48,9 +48,7 @@ async fn issue(call: &Call) -> Result<Answer, Failure> {
         .await
         .map_err(countersign::Error::from)?;
 
-    let mut rules = signing.role.compile(call.mount()?);
-    // The role's lengths were held against the words of the request, where 0 bits stand for the type's own size.
-    rules.subject_keys = SubjectKeyRules::Any;
+    let rules = signing.role.compile_for_generated(call.mount()?);
     let Signed {
         serial_number,
         signed_key,

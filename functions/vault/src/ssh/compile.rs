@@ -73,6 +73,15 @@ impl CaRole {
         }
     }
 
+    /// The rules of this role at `mount` for a key that is made here, where a listed length of 0 stands for the type's
+    /// default.
+    pub(crate) fn compile_for_generated(&self, mount: &Mount) -> Role {
+        Role {
+            subject_keys: self.allowed_user_key_lengths.of_generated().rules(),
+            ..self.compile(mount)
+        }
+    }
+
     fn user_principals(&self) -> PrincipalRules {
         let allowed = match self.allowed_users.as_str() {
             "*" => vec![PrincipalMatcher::Any],
@@ -165,4 +174,74 @@ fn extension_names(list: &str) -> OptionNames {
 /// The real product does not trim these.
 fn listed(list: &str) -> OptionNames {
     OptionNames::Listed(list.split(',').map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mounts::MountType;
+    use countersign::{
+        authority::KeySpec,
+        policy::{self, Refusal, Request, RequestedKeyId, RequestedValidity},
+        signer::private_key::GeneratedKey,
+        ssh::KeyKind,
+        types::CertType,
+    };
+
+    fn mount() -> Mount {
+        Mount {
+            path: "ssh".into(),
+            mount_type: MountType::Ssh,
+            description: String::new(),
+            accessor: "ssh_00000000".into(),
+            uuid: "0".into(),
+            config: MountConfig::default(),
+            options: None,
+            local: false,
+            seal_wrap: false,
+            external_entropy_access: false,
+        }
+    }
+
+    /// What becomes of a new key of `spec` at a role with these `allowed_user_key_lengths`.
+    async fn decide(lengths: &str, spec: KeySpec) -> Result<(), Refusal> {
+        let role = CaRole {
+            allow_user_certificates: true,
+            allowed_user_key_lengths: serde_json::from_str(lengths).unwrap(),
+            allowed_users: "*".into(),
+            ..CaRole::default()
+        };
+        let request = Request {
+            subject_key: GeneratedKey::generate(spec).await.unwrap().public_key().clone(),
+            cert_type: CertType::User,
+            principals: Some(vec!["root".into()]),
+            validity: RequestedValidity::RoleDefault,
+            key_id: RequestedKeyId::Default("id".into()),
+            critical_options: None,
+            extensions: None,
+        };
+        policy::decide(&role.compile_for_generated(&mount()), &request, 1_800_000_000).map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_generated_key_that_the_map_does_not_list_is_refused() {
+        let kind = |kind| Err(Refusal::SubjectKeyKind(kind));
+        let size = |kind, bits| Err(Refusal::SubjectKeySize(kind, bits));
+        for (lengths, spec, expected) in [
+            (r#"{"rsa":[3072]}"#, KeySpec::Rsa2048, size(KeyKind::Rsa, 2048)),
+            (r#"{"rsa":[3072]}"#, KeySpec::Ed25519, kind(KeyKind::Ed25519)),
+            (r#"{"rsa":[0]}"#, KeySpec::Rsa2048, size(KeyKind::Rsa, 2048)),
+            (r#"{"rsa":null}"#, KeySpec::Rsa2048, size(KeyKind::Rsa, 2048)),
+            (r#"{"ec":[0]}"#, KeySpec::P384, size(KeyKind::Ecdsa, 384)),
+            (r#"{"ec":[0]}"#, KeySpec::P256, Ok(())),
+            (r#"{"ed25519":[0]}"#, KeySpec::P256, kind(KeyKind::Ecdsa)),
+            (r#"{"ed25519":[0]}"#, KeySpec::Ed25519, Ok(())),
+            (r#"{"ssh-rsa":[0,2048]}"#, KeySpec::Rsa2048, Ok(())),
+            (r#"{"ssh-rsa":[0]}"#, KeySpec::Rsa4096, Ok(())),
+            (r#"{"x":[0]}"#, KeySpec::Ed25519, kind(KeyKind::Ed25519)),
+            ("{}", KeySpec::Ed25519, Ok(())),
+        ] {
+            assert_eq!(decide(lengths, spec).await, expected, "{lengths} {spec:?}");
+        }
+    }
 }

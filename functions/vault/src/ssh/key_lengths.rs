@@ -1,5 +1,6 @@
 //! `allowed_user_key_lengths`: which kinds and sizes of keys a role certifies.
 
+use super::key_words;
 use crate::{
     api::{Json, parse_int},
     error::Failure,
@@ -43,6 +44,16 @@ impl KeyLengths {
     pub(crate) fn listed(&self, names: &[&str]) -> Option<Vec<i64>> {
         let found: Vec<_> = names.iter().filter_map(|name| self.0.get(*name)).collect();
         (!found.is_empty()).then(|| found.into_iter().flatten().flatten().copied().collect())
+    }
+
+    /// These lengths for a key that is made here, where a listed 0 stands for the type's default size.
+    pub(crate) fn of_generated(&self) -> Self {
+        let lengths = self.0.iter().map(|(name, sizes)| {
+            let sizes = sizes.iter().flatten();
+            let sizes: Vec<_> = sizes.map(|size| key_words::or_default(name, *size)).collect();
+            (name.clone(), Some(sizes).filter(|sizes| !sizes.is_empty()))
+        });
+        Self(lengths.collect())
     }
 
     /// What this means for a key to be certified. Sizes count where a key of that type has several; keys in FIDO

@@ -3,18 +3,28 @@
 use super::key_lengths::KeyLengths;
 use countersign::authority::KeySpec;
 
+/// `key_bits`, or the size that keys of `key_type` have by default where it is 0 and there are several.
+pub(crate) fn or_default(key_type: &str, key_bits: i64) -> i64 {
+    match (key_type, key_bits) {
+        ("ec", 0) => 256,
+        ("rsa" | "ssh-rsa", 0) => 4096,
+        (_, bits) => bits,
+    }
+}
+
 /// Which key `key_type` and `key_bits` mean; 0 bits stand for the type's default.
 ///
 /// # Errors
 /// The real product's text, where it has one.
 pub(crate) fn key_spec(key_type: &str, key_bits: i64) -> Result<KeySpec, String> {
+    let key_bits = or_default(key_type, key_bits);
     match key_type {
         "ecdsa-sha2-nistp256" => Ok(KeySpec::P256),
         "ecdsa-sha2-nistp384" => Ok(KeySpec::P384),
         "ecdsa-sha2-nistp521" => Ok(KeySpec::P521),
         "ed25519" | "ssh-ed25519" => Ok(KeySpec::Ed25519),
         "ec" => match key_bits {
-            0 | 256 => Ok(KeySpec::P256),
+            256 => Ok(KeySpec::P256),
             384 => Ok(KeySpec::P384),
             521 => Ok(KeySpec::P521),
             bits => Err(format!("unknown ECDSA key pair algorithm and bits: ec / {bits}")),
@@ -22,7 +32,7 @@ pub(crate) fn key_spec(key_type: &str, key_bits: i64) -> Result<KeySpec, String>
         "rsa" | "ssh-rsa" => match key_bits {
             2048 => Ok(KeySpec::Rsa2048),
             3072 => Ok(KeySpec::Rsa3072),
-            0 | 4096 => Ok(KeySpec::Rsa4096),
+            4096 => Ok(KeySpec::Rsa4096),
             bits if bits < 2048 => Err(format!(
                 "refusing to generate weak {key_type} key: {bits} bits < 2048 bits"
             )),
@@ -34,8 +44,9 @@ pub(crate) fn key_spec(key_type: &str, key_bits: i64) -> Result<KeySpec, String>
     }
 }
 
-/// Whether a role with `lengths` lets a key be made by these words: the very word or its alias must be listed, and
-/// with it the very number of bits, 0 included.
+/// Whether a role with `lengths` knows these words: the very word or its alias must be listed, and with it the very
+/// number of bits, 0 included. Whether the key that they make is certified is not said here but by the rules of
+/// [`CaRole::compile_for_generated`](super::role::CaRole::compile_for_generated).
 ///
 /// # Errors
 /// The real product's text.

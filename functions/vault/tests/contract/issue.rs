@@ -42,6 +42,21 @@ async fn case_147_148_149_the_words_are_held_against_the_map() {
 }
 
 #[tokio::test]
+async fn a_listed_0_makes_a_key_of_the_default_size() {
+    let server = Server::with_role(json!({
+        "default_user": "root", "allowed_users": "root", "allowed_user_key_lengths": { "rsa": 0 },
+    }))
+    .await;
+    let data = server.write("ssh/issue/r", json!({})).await.data();
+    let certificate = Certificate::from_line(data["signed_key"].as_str().unwrap()).unwrap();
+    assert_eq!(certificate.fields().subject_key.bits(), 4096);
+    server
+        .write("ssh/issue/r", json!({ "key_bits": 4096 }))
+        .await
+        .refused_by_user_error("provided key_bits value not in list of role's allowed_user_key_types");
+}
+
+#[tokio::test]
 async fn without_a_map_every_known_word_makes_a_key() {
     let server = Server::with_role(json!({ "allowed_users": "root", "default_user": "root" })).await;
     for (fields, pem, name) in [
