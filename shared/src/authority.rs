@@ -291,7 +291,11 @@ pub async fn enrol_with_metadata(
     let id = AuthorityId::draw(created_at, &*services.random)?;
     let (public_key, custody) = match source {
         KeySource::Import(key) => services.keyring.import(&id, &key).await?,
-        KeySource::Kms(key) => services.keyring.bind(&key).await?,
+        KeySource::Kms(key) => {
+            let bound = services.keyring.bind(&key).await?;
+            check_not_in_service(services, &bound.0).await?;
+            bound
+        }
         KeySource::New(spec) => services.keyring.create(&id, spec).await?,
     };
     let authority = Authority {
@@ -305,6 +309,22 @@ pub async fn enrol_with_metadata(
     };
     authority.create(&*services.store).await?;
     Ok(authority)
+}
+
+/// One key is one authority, or whoever may use the one could not be told from whoever may use the other.
+async fn check_not_in_service(services: &Services, key: &PublicKey) -> Result<(), Error> {
+    let line = key.to_line();
+    let known = Authority::list(&*services.store).await?;
+    match known
+        .into_iter()
+        .find(|(known, _)| known.public_key == line && known.state == AuthorityState::Active)
+    {
+        Some((known, _)) => Err(Error::Conflict(format!(
+            "this key is the authority {} already",
+            known.id
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Lets the authority with `id` sign no more, and ends the use of its key; what it signed stays valid. Doing it again

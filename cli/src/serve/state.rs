@@ -1,13 +1,13 @@
 //! What the local server keeps: the tables and the CA keys, in a directory or in memory.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use countersign::{
     Services,
     audit::StderrLog,
     clock::SystemClock,
     random::SystemRandomSource,
-    signer::local::LocalKeyring,
-    store::embedded::{Embedded, OpenError},
+    signer::local::{LocalKeyring, SEALING_KEY_FILE},
+    store::embedded::{DATABASE_FILE, Embedded, OpenError},
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -27,6 +27,7 @@ impl State {
         let (embedded, keyring) = match directory {
             None => (Embedded::ephemeral().await, LocalKeyring::in_memory(&random)?),
             Some(directory) => {
+                check_sealing_key(directory)?;
                 let embedded = Embedded::open(directory)
                     .await
                     .map_err(|error| advise(error, directory))?;
@@ -57,6 +58,18 @@ impl State {
             }
         });
     }
+}
+
+/// A new sealing key beside old records would leave every CA key shut, and nobody would notice before the next signature.
+fn check_sealing_key(directory: &Path) -> Result<()> {
+    let is_lost = directory.join(DATABASE_FILE).exists() && !directory.join(SEALING_KEY_FILE).exists();
+    ensure!(
+        !is_lost,
+        "{SEALING_KEY_FILE} is missing from {}, and only it opens the CA keys there\nput it back, or start anew in another \
+         directory with --data-dir",
+        directory.display()
+    );
+    Ok(())
 }
 
 fn advise(error: OpenError, directory: &Path) -> anyhow::Error {

@@ -92,6 +92,22 @@ fn a_second_process_on_the_same_directory_is_refused() {
 }
 
 #[test]
+fn a_lost_sealing_key_is_not_replaced() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path().to_str().unwrap();
+    drop(Server::start(&["--data-dir", data]));
+    let key = directory.path().join("sealing.key");
+    std::fs::remove_file(&key).unwrap();
+    let second = countersign()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir", data])
+        .output()
+        .unwrap();
+    let error = failure(&second);
+    assert!(error.contains("sealing.key is missing"), "{error}");
+    assert!(!key.exists(), "no other is made in its place");
+}
+
+#[test]
 fn a_taken_port_is_refused_with_advice() {
     let server = Server::start(&["--memory"]);
     let address = server.url.strip_prefix("http://").unwrap();

@@ -40,7 +40,7 @@ use std::{
 };
 
 /// The database within the data directory.
-const DATABASE: &str = "countersign.db";
+pub const DATABASE_FILE: &str = "countersign.db";
 /// The file whose lock keeps a second process out. It stays when the process ends; the lock does not.
 const LOCK: &str = "lock";
 /// The header that names the operation, and what stands before its name there.
@@ -106,7 +106,7 @@ impl Embedded {
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(directory.to_owned())),
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        let path = directory.join(DATABASE);
+        let path = directory.join(DATABASE_FILE);
         // SQLite gives its log the rights of the database.
         private_file(&path).map_err(unusable)?;
         let name = path

@@ -2,7 +2,7 @@
 
 Usage: through_lambda.py ENDPOINT PACKAGE TABLE_PREFIX TOKEN PUBLIC_KEY PRINCIPAL
 
-Prints one JSON object: the CA's public key, the certificate, and how often KMS was asked to sign.
+Prints one JSON object: the CA's public key, the certificate and its serial.
 """
 
 import json
@@ -107,6 +107,38 @@ for key_type in ("ssh-ed25519", "ecdsa-sha2-nistp384"):
     made = call("POST", "made/config/ca", {"generate_signing_key": True, "key_type": key_type}, status=200)
     assert made.json()["data"]["public_key"].startswith(key_type), made.text
     call("DELETE", "sys/mounts/made", status=204)
+
+# Whoever may only write a mount cannot take another's CA key for it, under whatever name.
+policy = 'path "sys/mounts/*" { capabilities = ["update"] } path "mine/*" { capabilities = ["create", "update"] }'
+call("PUT", "sys/policies/acl/mine", {"policy": policy}, status=204)
+limited = call("POST", "auth/token/create", {"policies": ["mine"]}, status=200).json()["auth"]["client_token"]
+call("POST", "sys/mounts/mine", {"type": "ssh"}, status=204)
+call("POST", "sys/mounts/theirs", {"type": "ssh"}, status=204)
+call("POST", "theirs/config/ca", {"generate_signing_key": True, "key_type": "ed25519"}, status=200)
+
+
+def is_made_and_in_use(arn):
+    tags = kms.list_resource_tags(KeyId=arn).get("Tags", [])
+    made = {"TagKey": "countersign:managed", "TagValue": "true"} in tags
+    return made and kms.describe_key(KeyId=arn)["KeyMetadata"]["Enabled"]
+
+
+made = [key["KeyArn"] for key in kms.list_keys()["Keys"] if is_made_and_in_use(key["KeyArn"])]
+assert len(made) == 1, made
+for theirs in (ca, *made):
+    answer = session.post(
+        f"{endpoint}/v1/mine/config/ca",
+        json={"managed_key_id": theirs},
+        headers={"X-Vault-Token": limited},
+        timeout=60,
+    )
+    assert answer.status_code == 403, f"{theirs}: {answer.status_code} {answer.text}"
+
+# A key that was bound can be bound again once its mount has let go of it.
+bound = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+for _ in range(2):
+    call("POST", "mine/config/ca", {"managed_key_id": bound}, status=200)
+    call("DELETE", "mine/config/ca", status=204)
 
 signed = call("PUT", "team/ssh/sign/ops", {"public_key": public_key}, status=200).json()["data"]
 print(json.dumps({"ca_key": ca_key, "certificate": signed["signed_key"], "serial": signed["serial_number"]}))

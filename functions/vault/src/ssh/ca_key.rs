@@ -199,7 +199,10 @@ fn check_may_use(call: &Call, id: &AuthorityId) -> Result<(), Failure> {
     }
 }
 
-/// A key in KMS. Where the account has an authority with it already, it is that one.
+/// A key in KMS. Where the account has an authority in service with this key, it is that one, for whoever may use it:
+/// the same key under another name is no way around that. Authorities are told apart by their public keys, since a key
+/// in KMS has several names. One that is retired does not keep its key from a new authority, unless the key was made
+/// for it.
 async fn bind(call: &Call, name: &str) -> Result<CaKey, Failure> {
     let (key, custody) = call
         .services
@@ -210,10 +213,15 @@ async fn bind(call: &Call, name: &str) -> Result<CaKey, Failure> {
             SignerError::CannotSign(reason) => Failure::user(reason),
             error => countersign::Error::from(error).into(),
         })?;
-    let authorities = Authority::list(&*call.services.store).await?;
-    if let Some((authority, record)) = authorities
-        .into_iter()
-        .find(|(known, _)| known.custody == custody)
+    let line = key.to_line();
+    let known = Authority::list(&*call.services.store).await?;
+    let same_key = known.into_iter().filter(|(known, _)| known.public_key == line);
+    let in_the_way = |known: &Authority| {
+        known.state == AuthorityState::Active || !matches!(known.custody, Custody::Kms { managed: false, .. })
+    };
+    if let Some((authority, record)) = same_key
+        .filter(|(known, _)| in_the_way(known))
+        .min_by_key(|(known, _)| known.state == AuthorityState::Retired)
     {
         check_may_use(call, &authority.id)?;
         return CaKey::existing(authority, record);

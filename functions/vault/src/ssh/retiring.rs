@@ -7,7 +7,8 @@ use crate::{
     mounts::{self, Mount, MountType},
 };
 use countersign::{
-    authority::{Authority, AuthorityId, AuthorityState},
+    authority::AuthorityId,
+    retirement,
     store::{Condition, Write},
 };
 use std::collections::BTreeSet;
@@ -26,8 +27,9 @@ pub(crate) async fn retire_all(call: &Call, mount: &Mount) -> Result<(), Failure
     retire(call, mount, &issuers, forget).await
 }
 
-/// Writes `forget`, which takes `issuers` out of `mount`, and retires those of their keys that are the mount's own and
-/// that no other mount uses. What they signed stays valid.
+/// Writes `forget`, which takes `issuers` out of `mount`, and retires those of their keys that are the mount's own, that
+/// no other mount uses, and under which no certificate stands that another family can be asked for again. What they
+/// signed stays valid.
 pub(crate) async fn retire(
     call: &Call,
     mount: &Mount,
@@ -35,31 +37,15 @@ pub(crate) async fn retire(
     forget: Write,
 ) -> Result<(), Failure> {
     let elsewhere = used_elsewhere(call, mount).await?;
-    let mut writes = vec![forget];
-    let mut retired = Vec::new();
+    call.write(&[forget]).await?;
     for issuer in issuers
         .iter()
         .filter(|issuer| issuer.is_own && !elsewhere.contains(&issuer.authority))
     {
-        let (authority, record) = issuer.authority(call).await?;
-        let authority = Authority {
-            state: AuthorityState::Retired,
-            ..authority
-        };
-        writes.push(Write::Put(
-            record.replaced(&authority)?,
-            Condition::Version(record.version),
-        ));
-        retired.push(authority);
-    }
-    // The first write is among the first hundred.
-    for writes in writes.chunks(100) {
-        call.write(writes).await?;
-    }
-    for authority in retired {
-        // It signs no more, whatever becomes of the key.
-        if let Err(error) = call.services.keyring.retire(&authority).await {
-            tracing::warn!(authority = %authority.id, "the key of a retired authority stays enabled: {error}");
+        // The mount has forgotten it, whatever becomes of the key: an operator can still retire it.
+        if let Err(error) = retirement::retire_unused(&call.services, &issuer.authority).await {
+            let error = error.chain();
+            tracing::warn!(authority = %issuer.authority, "an authority that no mount uses stays in service: {error}");
         }
     }
     Ok(())

@@ -28,19 +28,19 @@ const TERRAFORM: &[&str] = &["terraform"];
 pub(super) const DIFFERENCES: &[Difference] = &[
     // What is not there yet.
     Difference {
-        reason: "one-time passwords are the next issue's: roles of type otp, config/zeroaddress, creds, lookup, verify",
+        reason: "one-time passwords are not there yet: roles of type otp, config/zeroaddress, creds, lookup, verify",
         recordings: BOTH,
         applies: is_about_one_time_passwords,
         allowance: Allowance::Skip,
     },
     Difference {
-        reason: "several issuers in one mount are the next issue's",
+        reason: "several issuers in one mount are not there yet",
         recordings: OPENBAO,
         applies: |exchange| exchange.scenario.starts_with("issuers: ") && is_about_issuers(exchange),
         allowance: Allowance::Skip,
     },
     Difference {
-        reason: "wrapped answers are the next issue's",
+        reason: "wrapped answers are not there yet",
         recordings: BOTH,
         applies: is_about_wrapping,
         allowance: Allowance::Skip,
