@@ -1,0 +1,172 @@
+//! From a decision of this API's terms to a certificate: the core issues it, the project lists it.
+
+use crate::{auth::Actor, model::CaRef, records::Kept, request::Call};
+use countersign::{
+    Error, Services,
+    authority::Authority,
+    certificates::{self, CertificateRecord},
+    issue::{self, CertificateId, Issuance, Issued},
+    policy::{Request, RequestedValidity},
+    role::Role,
+    store::{Condition, Key, Query, Record, Table, Write},
+    types::{Ksuid, Serial},
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The largest serial: the original's have 63 bits, and clients may keep them in signed numbers.
+const MAX_SERIAL: u64 = i64::MAX as u64;
+/// What a record says beside the certificate.
+const DETAIL_ID: &str = "id";
+const DETAIL_CA: &str = "ca";
+const DETAIL_TEMPLATE: &str = "template";
+
+/// One certificate to be issued.
+pub(crate) struct Order<'a> {
+    pub(crate) actor: &'a Actor,
+    pub(crate) project_id: &'a str,
+    /// The host or the template, for the record and the log.
+    pub(crate) through: String,
+    pub(crate) template_id: Option<&'a str>,
+    pub(crate) ca: &'a CaRef,
+    pub(crate) role: &'a Role,
+    pub(crate) request: &'a Request,
+}
+
+/// Issues the certificate, and enters it in the list of its project at the same time: neither matters to anybody
+/// before both are done.
+///
+/// # Errors
+/// As [`issue::issue`], and as [`countersign::store::Store::write`].
+pub(crate) async fn issue(call: &mut Call, order: Order<'_>) -> Result<Issued, Error> {
+    let authority: Option<Kept<Authority>> = call.records.find(&Authority::key(&order.ca.authority)).await?;
+    let authority = authority.ok_or_else(|| Error::internal("a CA's authority is not there"))?;
+    let services = call.services();
+    let id = draw_id(services)?;
+    let entry = entry(services, &order, id)?;
+    let origin = call.origin(order.actor, &order.through);
+    let issuance = Issuance {
+        authority: &authority.value,
+        role: order.role,
+        request: order.request,
+        origin: &origin,
+        id: Some(id),
+        keep_signature: false,
+        details: details(services, &order)?,
+    };
+    let enter = [Write::Put(entry.clone(), Condition::Always)];
+    let (issued, entered) = tokio::join!(issue::issue(services, issuance), services.store.write(&enter));
+    if issued.is_err() {
+        // Nothing was issued: the entry leads nowhere. Where it cannot be removed, listings skip it.
+        let _ = services
+            .store
+            .write(&[Write::Delete(entry.key, Condition::Always)])
+            .await;
+    }
+    let issued = issued?;
+    entered?;
+    Ok(issued)
+}
+
+fn draw_id(services: &Services) -> Result<CertificateId, Error> {
+    loop {
+        let id = CertificateId::draw(services)?;
+        if id.serial.value() <= MAX_SERIAL {
+            return Ok(id);
+        }
+    }
+}
+
+fn details(services: &Services, order: &Order<'_>) -> Result<BTreeMap<String, Value>, Error> {
+    let id = countersign::random::uuid(&*services.random)?;
+    let mut details = BTreeMap::from([
+        (DETAIL_ID.to_owned(), id.into()),
+        (DETAIL_CA.to_owned(), order.ca.id.clone().into()),
+    ]);
+    if let Some(template) = order.template_id {
+        details.insert(DETAIL_TEMPLATE.to_owned(), template.into());
+    }
+    Ok(details)
+}
+
+/// The partition of a project's certificates with this shard. They are spread as the account's own lists are.
+fn partition(project_id: &str, shard: u64) -> String {
+    format!("infisical/project/{project_id}/certificate#{shard}")
+}
+
+/// The entry of the certificate in the list of its project. It ends when the record does.
+fn entry(services: &Services, order: &Order<'_>, id: CertificateId) -> Result<Record, Error> {
+    let shard = id.serial.value() % certificates::SHARDS;
+    let partition = partition(order.project_id, shard);
+    let key = Key::new(Table::Certificates, partition, id.id.to_string());
+    let end = match order.request.validity {
+        RequestedValidity::Window { valid_before, .. } => {
+            Some(valid_before.saturating_add(services.settings.retention_secs))
+        }
+        RequestedValidity::RoleDefault | RequestedValidity::Ttl(_) | RequestedValidity::Until(_) => None,
+    };
+    Ok(Record::new(key, &Value::Null)?.expiring(end))
+}
+
+/// The certificates of a project.
+pub(crate) struct Page {
+    /// Newest first.
+    pub(crate) records: Vec<CertificateRecord>,
+    pub(crate) total_count: usize,
+}
+
+/// `limit` certificates of the project, newest first, after `offset` others. Whoever pages by offset and asks for the
+/// total has every entry read; they are small.
+///
+/// # Errors
+/// As [`countersign::store::Store::query`].
+pub(crate) async fn list(
+    services: &Services,
+    project_id: &str,
+    offset: usize,
+    limit: usize,
+) -> Result<Page, Error> {
+    let mut ids = Vec::new();
+    for shard in 0..certificates::SHARDS {
+        let query = Query::partition(Table::Certificates, partition(project_id, shard));
+        for record in services.store.query(&query).await? {
+            ids.push(Ksuid::parse(&record.key.sort).map_err(Error::internal)?);
+        }
+    }
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    let keys: Vec<Key> = ids
+        .iter()
+        .skip(offset)
+        .take(limit)
+        .filter_map(|id| certificates::serial_of(*id))
+        .map(certificates::key)
+        .collect();
+    let mut records = Vec::new();
+    for keys in keys.chunks(crate::records::MAX_KEYS) {
+        for record in services.store.read(keys).await?.into_iter().flatten() {
+            records.push(record.value()?);
+        }
+    }
+    Ok(Page {
+        records,
+        total_count: ids.len(),
+    })
+}
+
+/// The ids that a record has in this API: its own, its CA's, its template's.
+pub(crate) fn ids_of(record: &CertificateRecord) -> (String, String, Option<String>) {
+    let text = |name: &str| {
+        let value = record.details.get(name).and_then(Value::as_str);
+        value.map(str::to_owned)
+    };
+    (
+        text(DETAIL_ID).unwrap_or_default(),
+        text(DETAIL_CA).unwrap_or_default(),
+        text(DETAIL_TEMPLATE),
+    )
+}
+
+/// A serial as this API writes it.
+pub(crate) fn serial_text(serial: Serial) -> String {
+    serial.value().to_string()
+}

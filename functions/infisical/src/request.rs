@@ -1,0 +1,310 @@
+//! What is common to all requests: the id, the body, the log, and the layer that renders what went wrong.
+
+use crate::{
+    App,
+    auth::{Actor, Credential},
+    error::Problem,
+    records::Records,
+    validation::Issue,
+};
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, RawPathParams, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use countersign::{
+    Services, access::Caller, audit::Decision, client::ClientAddress, issue::Origin, random::Random,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// The most bytes of a body. The largest sensible one, a host with mappings for a thousand people, has 100 KB.
+const MAX_BODY_BYTES: usize = 1 << 20;
+/// The characters of a request's id, and how many.
+const ID_DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const ID_LENGTH: usize = 14;
+/// The content type of every JSON answer: the Go client decodes no other.
+pub(crate) const JSON: [(header::HeaderName, &str); 1] =
+    [(header::CONTENT_TYPE, "application/json; charset=utf-8")];
+
+/// The id by which a caller can ask about a request: `req-` and 14 characters.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(String);
+
+impl RequestId {
+    fn draw(random: &dyn Random) -> Self {
+        // No secret; where randomness fails, so does the request itself.
+        let bytes = countersign::random::bytes::<ID_LENGTH>(random).unwrap_or_default();
+        let digits = bytes
+            .iter()
+            .map(|byte| char::from(ID_DIGITS[usize::from(*byte) % 62]));
+        Self("req-".chars().chain(digits).collect())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the log of decisions needs to know when the handler is done.
+#[derive(Debug, Default)]
+struct Note {
+    caller: OnceLock<(String, String)>,
+    /// The core has logged the decision itself.
+    is_logged: AtomicBool,
+}
+
+/// One request, on its way through a handler.
+pub(crate) struct Call {
+    pub(crate) app: App,
+    pub(crate) records: Records,
+    pub(crate) id: RequestId,
+    method: Method,
+    /// Path and query, as sent.
+    target: String,
+    headers: HeaderMap,
+    params: Vec<(String, String)>,
+    source_ip: Option<IpAddr>,
+    /// Who works on the tables in this process, without a token. No header can claim to be that.
+    pub(crate) operator: Option<Caller>,
+    body: Result<Bytes, Problem>,
+    note: Arc<Note>,
+}
+
+impl FromRequest<App> for Call {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let params = match <RawPathParams as axum::extract::FromRequestParts<App>>::from_request_parts(
+            &mut parts, app,
+        )
+        .await
+        {
+            Ok(params) => params
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            // Not text: nothing has such an id.
+            Err(_) => Vec::new(),
+        };
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        Ok(Self {
+            app: Arc::clone(app),
+            records: Records::new(app.services.clone()),
+            id: parts
+                .extensions
+                .get()
+                .cloned()
+                .unwrap_or_else(|| RequestId::draw(&*app.services.random)),
+            method: parts.method.clone(),
+            target: target.to_owned(),
+            source_ip: source_ip(&parts.extensions),
+            operator: parts.extensions.get().cloned(),
+            note: parts.extensions.get().cloned().unwrap_or_default(),
+            headers: parts.headers,
+            params,
+            body: read_body(body).await,
+        })
+    }
+}
+
+async fn read_body(body: Body) -> Result<Bytes, Problem> {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Problem::too_large()),
+        Err(_) => Err(Problem::bad_request("The request body could not be read")),
+    }
+}
+
+fn source_ip(extensions: &http::Extensions) -> Option<IpAddr> {
+    extensions.get::<ClientAddress>().and_then(|address| address.0)
+}
+
+impl Call {
+    pub(crate) fn services(&self) -> &Services {
+        &self.app.services
+    }
+
+    /// What the path has for `name`.
+    pub(crate) fn param(&self, name: &str) -> String {
+        let found = self.params.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    /// Path and query, as errors quote them.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The path, as policies are asked about it: without slashes at its ends.
+    pub(crate) fn policy_path(&self) -> &str {
+        let path = self.target.split('?').next().unwrap_or_default();
+        path.trim_matches('/')
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(crate) fn source_ip(&self) -> Option<IpAddr> {
+        self.source_ip
+    }
+
+    /// The token that was sent.
+    ///
+    /// # Errors
+    /// 400 where it was sent in a way that is not supported any more.
+    pub(crate) fn credential(&self) -> Result<Option<Credential>, Problem> {
+        Credential::from_headers(&self.headers)
+    }
+
+    /// The body as JSON; `null` where there is none.
+    ///
+    /// # Errors
+    /// 400 where it is no JSON, or not said to be.
+    pub(crate) fn body(&self) -> Result<Value, Problem> {
+        let bytes = self.body.as_ref().map_err(Clone::clone)?;
+        let is_json = self.headers.get(header::CONTENT_TYPE).map(is_json);
+        match (bytes.is_empty(), is_json) {
+            (true, None | Some(false)) => Ok(Value::Null),
+            (true, Some(true)) => Err(Problem::bad_request(
+                "Body cannot be empty when content-type is set to 'application/json'",
+            )),
+            (false, Some(true)) => serde_json::from_slice(bytes)
+                .map_err(|error| Problem::bad_request(format!("Body is not valid JSON: {error}"))),
+            (false, None | Some(false)) => Err(Problem::bad_request(
+                "Unsupported media type: send application/json",
+            )),
+        }
+    }
+
+    /// The query string as a `T`.
+    ///
+    /// # Errors
+    /// 422.
+    pub(crate) fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let uri: http::Uri = self.target.parse().unwrap_or_default();
+        axum::extract::Query::try_from_uri(&uri)
+            .map(|query| query.0)
+            .map_err(|error| Problem::validation(vec![Issue::custom(&[], error.body_text())]))
+    }
+
+    /// Notes who calls, for the log.
+    pub(crate) fn note_caller(&self, accessor: &str, display_name: &str) {
+        let _ = self
+            .note
+            .caller
+            .set((accessor.to_owned(), display_name.to_owned()));
+    }
+
+    /// Who asks, for the record of a certificate and for the log, which the core writes from here on.
+    pub(crate) fn origin(&self, actor: &Actor, role: &str) -> Origin {
+        self.note.is_logged.store(true, Ordering::Relaxed);
+        Origin {
+            family: "infisical",
+            role: role.to_owned(),
+            accessor: actor.accessor().to_owned(),
+            display_name: actor.display_name().to_owned(),
+            source_ip: self.source_ip,
+            request_id: self.id.as_str().to_owned(),
+        }
+    }
+}
+
+fn is_json(value: &HeaderValue) -> bool {
+    let text = value.to_str().unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// Gives each request its id, renders what went wrong, and writes the decision to the log.
+pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::draw(&*app.services.random);
+    let note = Arc::new(Note::default());
+    request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(Arc::clone(&note));
+    let about = (
+        request.method().clone(),
+        request.uri().path().to_owned(),
+        source_ip(request.extensions()),
+    );
+    let mut response = next.run(request).await;
+    let problem = response.extensions_mut().remove::<Problem>();
+    log(&app.services, &about, &id, &note, problem.as_ref());
+    match problem {
+        Some(problem) => problem.render(&id),
+        None => with_charset(response),
+    }
+}
+
+fn with_charset(mut response: Response) -> Response {
+    let [(name, json)] = JSON;
+    if let Some(value) = response.headers_mut().get_mut(name)
+        && value == "application/json"
+    {
+        *value = HeaderValue::from_static(json);
+    }
+    response
+}
+
+/// Who was turned away, and who changed what.
+fn log(
+    services: &Services,
+    (method, path, source_ip): &(Method, String, Option<IpAddr>),
+    id: &RequestId,
+    note: &Note,
+    problem: Option<&Problem>,
+) {
+    let changes = !matches!(*method, Method::GET | Method::HEAD);
+    let is_denial = problem
+        .is_some_and(|problem| matches!(problem.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN));
+    if note.is_logged.load(Ordering::Relaxed) || !(changes || is_denial) {
+        return;
+    }
+    let (accessor, display_name) = note.caller.get().cloned().unwrap_or_default();
+    services.audit.record(&Decision {
+        time_ms: services.clock.now_ms(),
+        request_id: id.as_str().to_owned(),
+        family: "infisical".into(),
+        action: format!("{method} {path}"),
+        outcome: problem.map_or("granted", Problem::kind),
+        reason: problem.map(Problem::reason),
+        accessor,
+        display_name,
+        source_ip: *source_ip,
+        ..Decision::default()
+    });
+}
+
+/// Answers a request that no route is for. The only answer without the id of the request.
+pub(crate) async fn no_route(request: Request) -> Response {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let body = serde_json::json!({
+        "message": format!("Route {}:{target} not found", request.method()),
+        "error": "Not Found",
+        "statusCode": 404,
+    });
+    let response = (StatusCode::NOT_FOUND, axum::Json(body));
+    axum::response::IntoResponse::into_response(response)
+}

@@ -1,0 +1,227 @@
+//! All routes, in one table: from it come the router, the OpenAPI document, and the tests that call each one without
+//! credentials.
+
+mod apply;
+mod cas;
+mod certificates;
+mod host_certificates;
+mod host_groups;
+mod hosts;
+mod login;
+mod projects;
+mod templates;
+
+#[cfg(any(test, feature = "openapi"))]
+use crate::input;
+use crate::{
+    App,
+    algorithm::{KeyAlgorithm, file_line},
+    error::Problem,
+    issuing,
+    records::Kept,
+    request::{self, Call},
+    wire,
+};
+use axum::{
+    Json, Router,
+    routing::{any, delete, get, patch, post},
+};
+use countersign::{
+    Error,
+    authority::{Authority, AuthorityId},
+    issue::Issued,
+    signer::private_key::GeneratedKey,
+};
+
+/// What a handler gives.
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// Who may call a route.
+#[cfg(any(test, feature = "openapi"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Holders of a token of the account alone.
+    Account,
+    /// Whoever has a token.
+    Any,
+    /// Everybody.
+    Public,
+    /// Users alone.
+    User,
+}
+
+/// One row of the table.
+#[cfg(any(test, feature = "openapi"))]
+#[derive(Clone, Copy)]
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+    pub(crate) summary: &'static str,
+    pub(crate) schemas: crate::openapi::Schemas,
+}
+
+macro_rules! routes {
+    ($($verb:ident $path:literal $handler:path, $access:ident, $body:ty => $answer:ty, $summary:literal;)*) => {
+        /// The table.
+        #[cfg(any(test, feature = "openapi"))]
+        pub(crate) const TABLE: &[Route] = &[$(Route {
+            method: stringify!($verb),
+            path: $path,
+            access: Access::$access,
+            summary: $summary,
+            schemas: crate::openapi::Schemas::of::<$body, $answer>(),
+        },)*];
+
+        fn routed(router: Router<App>) -> Router<App> {
+            router $(
+                .route($path, $verb($handler))
+                .route(concat!($path, "/"), $verb($handler))
+            )*
+        }
+    };
+}
+
+/// Stands in the table where a request has no body.
+#[cfg(any(test, feature = "openapi"))]
+pub(crate) struct NoBody;
+/// Stands in the table where an answer is plain text.
+#[cfg(any(test, feature = "openapi"))]
+pub(crate) struct Text;
+
+routes! {
+    get "/api/status" login::status, Public, NoBody => wire::Message, "Whether the server is there";
+
+    post "/api/v1/auth/universal-auth/login" login::universal_auth, Public, input::UniversalLogin => wire::IdentityToken,
+        "Log in with universal auth";
+    post "/api/v1/auth/token/renew" login::renew, Public, input::PresentedToken => wire::IdentityToken,
+        "Renew an access token";
+    post "/api/v1/auth/token/revoke" login::revoke, Public, input::PresentedToken => wire::Message,
+        "Revoke an access token";
+    post "/api/v1/auth/checkAuth" login::check, Any, NoBody => wire::Message, "Check an access token";
+    post "/api/v3/auth/login" login::user, Public, input::UserLogin => wire::UserLogin, "Log in with a password";
+    post "/api/v3/auth/select-organization" login::select_organization, User,
+        input::SelectOrganization => wire::SelectedOrganization, "Choose an organization";
+
+    get "/api/v1/ssh/hosts" hosts::mine, User, NoBody => Vec<wire::Host>, "List the hosts open to the caller";
+    post "/api/v1/ssh/hosts" hosts::create, Any, input::CreateHost => wire::Host, "Register a host";
+    get "/api/v1/ssh/hosts/{id}" hosts::get, Any, NoBody => wire::Host, "Get a host";
+    patch "/api/v1/ssh/hosts/{id}" hosts::update, Any, input::UpdateHost => wire::Host, "Change a host";
+    delete "/api/v1/ssh/hosts/{id}" hosts::delete, Any, NoBody => wire::Host, "Remove a host";
+    post "/api/v1/ssh/hosts/{id}/issue-user-cert" host_certificates::issue_user, User,
+        input::IssueUserCert => wire::IssuedCredentials, "Issue SSH certificate for user";
+    post "/api/v1/ssh/hosts/{id}/issue-host-cert" host_certificates::issue_host, Any,
+        input::IssueHostCert => wire::SignedKey, "Issue SSH certificate for host";
+    get "/api/v1/ssh/hosts/{id}/user-ca-public-key" host_certificates::user_ca_public_key, Public, NoBody => Text,
+        "Get the public key of a host's user CA";
+    get "/api/v1/ssh/hosts/{id}/host-ca-public-key" host_certificates::host_ca_public_key, Public, NoBody => Text,
+        "Get the public key of a host's host CA";
+
+    post "/api/v1/ssh/ca" cas::create, Any, input::CreateCa => wire::CaAnswer, "Make a CA";
+    get "/api/v1/ssh/ca/{id}" cas::get, Any, NoBody => wire::CaAnswer, "Get a CA";
+    patch "/api/v1/ssh/ca/{id}" cas::update, Any, input::UpdateCa => wire::CaAnswer, "Change a CA";
+    delete "/api/v1/ssh/ca/{id}" cas::delete, Any, NoBody => wire::CaAnswer, "Remove a CA";
+    get "/api/v1/ssh/ca/{id}/public-key" cas::public_key, Public, NoBody => Text, "Get the public key of a CA";
+    get "/api/v1/ssh/ca/{id}/certificate-templates" templates::of_ca, Any, NoBody => wire::CertificateTemplates,
+        "List the certificate templates of a CA";
+
+    post "/api/v1/ssh/certificate-templates" templates::create, Any, input::CreateTemplate => wire::CertificateTemplate,
+        "Make a certificate template";
+    get "/api/v1/ssh/certificate-templates/{id}" templates::get, Any, NoBody => wire::CertificateTemplate,
+        "Get a certificate template";
+    patch "/api/v1/ssh/certificate-templates/{id}" templates::update, Any,
+        input::UpdateTemplate => wire::CertificateTemplate, "Change a certificate template";
+    delete "/api/v1/ssh/certificate-templates/{id}" templates::delete, Any, NoBody => wire::CertificateTemplate,
+        "Remove a certificate template";
+    post "/api/v1/ssh/certificates/sign" certificates::sign, Any, input::SignKey => wire::SignedKey,
+        "Sign an SSH public key";
+    post "/api/v1/ssh/certificates/issue" certificates::issue_credentials, Any,
+        input::IssueCredentials => wire::IssuedCredentials, "Issue SSH credentials";
+
+    post "/api/v1/ssh/host-groups" host_groups::create, Any, input::CreateHostGroup => wire::HostGroup,
+        "Make a host group";
+    get "/api/v1/ssh/host-groups/{id}" host_groups::get, Any, NoBody => wire::HostGroup, "Get a host group";
+    patch "/api/v1/ssh/host-groups/{id}" host_groups::update, Any, input::UpdateHostGroup => wire::HostGroup,
+        "Change a host group";
+    delete "/api/v1/ssh/host-groups/{id}" host_groups::delete, Any, NoBody => wire::HostGroup, "Remove a host group";
+    get "/api/v1/ssh/host-groups/{id}/hosts" host_groups::hosts, Any, NoBody => wire::GroupHosts,
+        "List hosts as a group sees them";
+    post "/api/v1/ssh/host-groups/{id}/hosts/{hostId}" host_groups::add_host, Any, NoBody => wire::Host,
+        "Add a host to a group";
+    delete "/api/v1/ssh/host-groups/{id}/hosts/{hostId}" host_groups::remove_host, Any, NoBody => wire::Host,
+        "Take a host out of a group";
+
+    post "/api/v1/countersign/apply" apply::apply, Account, input::Document => wire::Applied,
+        "Bring projects, people, machines and hosts into the state of a document";
+
+    get "/api/v1/organization" projects::organizations, Any, NoBody => wire::Organizations, "List organizations";
+    get "/api/v1/projects" projects::list, Any, NoBody => wire::Projects, "List projects";
+    post "/api/v1/projects" projects::create, Any, input::CreateProject => wire::ProjectAnswer, "Make a project";
+    get "/api/v1/projects/{projectId}" projects::get, Any, NoBody => wire::ProjectAnswer, "Get a project";
+    get "/api/v1/projects/{projectId}/ssh-config" projects::get_ssh_config, Any, NoBody => wire::SshConfig,
+        "Get the SSH settings of a project";
+    patch "/api/v1/projects/{projectId}/ssh-config" projects::update_ssh_config, Any,
+        input::UpdateSshConfig => wire::SshConfig, "Change the SSH settings of a project";
+    get "/api/v1/projects/{projectId}/ssh-hosts" hosts::list, Any, NoBody => wire::Hosts, "List the hosts of a project";
+    get "/api/v1/projects/{projectId}/ssh-host-groups" host_groups::list, Any, NoBody => wire::HostGroups,
+        "List the host groups of a project";
+    get "/api/v1/projects/{projectId}/ssh-cas" cas::list, Any, NoBody => wire::Cas, "List the CAs of a project";
+    get "/api/v1/projects/{projectId}/ssh-certificate-templates" templates::list, Any,
+        NoBody => wire::CertificateTemplates, "List the certificate templates of a project";
+    get "/api/v1/projects/{projectId}/ssh-certificates" certificates::list, Any, NoBody => wire::Certificates,
+        "List the certificates of a project";
+
+    get "/api/v1/workspace" projects::list_workspaces, Any, NoBody => wire::Workspaces, "List projects, as before";
+    get "/api/v1/workspace/{projectId}" projects::get_workspace, Any, NoBody => wire::WorkspaceAnswer,
+        "Get a project, as before";
+    get "/api/v1/workspace/{projectId}/ssh-config" projects::get_ssh_config, Any, NoBody => wire::SshConfig,
+        "Get the SSH settings of a project, as before";
+    patch "/api/v1/workspace/{projectId}/ssh-config" projects::update_ssh_config, Any,
+        input::UpdateSshConfig => wire::SshConfig, "Change the SSH settings of a project, as before";
+    post "/api/v2/workspace" projects::create, Any, input::CreateProject => wire::ProjectAnswer,
+        "Make a project, as before";
+    get "/api/v2/workspace/{projectId}/ssh-hosts" hosts::list, Any, NoBody => wire::Hosts,
+        "List the hosts of a project, as before";
+    get "/api/v2/workspace/{projectId}/ssh-host-groups" host_groups::list, Any, NoBody => wire::HostGroups,
+        "List the host groups of a project, as before";
+    get "/api/v2/workspace/{projectId}/ssh-cas" cas::list, Any, NoBody => wire::Cas,
+        "List the CAs of a project, as before";
+    get "/api/v2/workspace/{projectId}/ssh-certificate-templates" templates::list, Any,
+        NoBody => wire::CertificateTemplates, "List the certificate templates of a project, as before";
+    get "/api/v2/workspace/{projectId}/ssh-certificates" certificates::list, Any, NoBody => wire::Certificates,
+        "List the certificates of a project, as before";
+}
+
+/// The router of the whole table; what it does not know below `/api` is answered here too.
+pub(crate) fn router(app: App) -> Router {
+    routed(Router::new())
+        .route("/api", any(request::no_route))
+        .route("/api/", any(request::no_route))
+        .route("/api/{*path}", any(request::no_route))
+        .method_not_allowed_fallback(request::no_route)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), request::layer))
+        .with_state(app)
+}
+
+/// The public key of an authority, as a bare line.
+async fn public_key(call: &mut Call, authority: &AuthorityId) -> Result<String, Problem> {
+    let authority: Option<Kept<Authority>> = call.records.find(&Authority::key(authority)).await?;
+    let authority = authority.ok_or_else(|| Error::internal("a CA's authority is not there"))?;
+    Ok(authority.value.public_key)
+}
+
+/// A certificate and the key pair that was made for it, whose files get `comment`.
+fn credentials(
+    issued: &Issued,
+    pair: &GeneratedKey,
+    comment: &str,
+    key_algorithm: KeyAlgorithm,
+) -> wire::IssuedCredentials {
+    wire::IssuedCredentials {
+        serial_number: issuing::serial_text(issued.certificate.fields().serial),
+        signed_key: file_line(&issued.certificate.to_line(), comment),
+        private_key: pair.to_openssh(comment).to_string(),
+        public_key: file_line(&pair.public_key().to_line(), comment),
+        key_algorithm,
+    }
+}
