@@ -1,6 +1,7 @@
 //! Tasks: `cargo xtask openapi` writes the OpenAPI documents anew.
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::{env, fs, path::Path};
 
 fn main() -> Result<()> {
@@ -11,8 +12,14 @@ fn main() -> Result<()> {
 }
 
 fn openapi() -> Result<()> {
-    let path = repository().join("functions/ngrok/openapi.json");
-    let text = serde_json::to_string_pretty(&countersign_ngrok::openapi::document())?;
+    write("infisical", &countersign_infisical::openapi::document())?;
+    write("ngrok", &countersign_ngrok::openapi::document())
+}
+
+/// Keeps the document of a family.
+fn write(family: &str, document: &Value) -> Result<()> {
+    let path = repository().join(format!("functions/{family}/openapi.json"));
+    let text = serde_json::to_string_pretty(document)?;
     fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
 }
 

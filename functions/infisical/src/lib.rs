@@ -29,6 +29,8 @@ mod request;
 mod routes;
 mod session;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod time;
 mod user;
 mod validation;

@@ -1,0 +1,106 @@
+//! The document of an operator's set-up.
+
+use super::fixture::{Fixture, document, text};
+use serde_json::{Value, json};
+
+const APPLY: &str = "/api/v1/countersign/apply";
+
+#[tokio::test]
+async fn applying_twice_changes_nothing() {
+    let fixture = Fixture::new().await;
+    let again = fixture.post(APPLY, &fixture.root, &document()).await.ok();
+    assert_eq!(again, fixture.applied);
+}
+
+#[tokio::test]
+async fn secrets_that_are_made_are_shown_once() {
+    let fixture = Fixture::new().await;
+    let body = json!({"projects": [{"name": "prod", "identities": [{"name": "new"}]}]});
+    let first = fixture.post(APPLY, &fixture.root, &body).await.ok();
+    let identity = &first["projects"][0]["identities"][0];
+    let (id, secret) = (text(&identity["clientId"]), text(&identity["clientSecret"]));
+    fixture.universal_login(&id, &secret).await.ok();
+    let second = fixture.post(APPLY, &fixture.root, &body).await.ok();
+    assert_eq!(second["projects"][0]["identities"][0].get("clientSecret"), None);
+    assert_eq!(second["projects"][0]["identities"][0]["clientId"], *id);
+    assert_eq!(second["projects"][0]["identities"][0]["role"], "member");
+}
+
+#[tokio::test]
+async fn what_is_named_changes_and_the_rest_stays() {
+    let mut fixture = Fixture::new().await;
+    let body = json!({"projects": [{
+        "name": "prod",
+        "keyAlgorithm": "RSA_2048",
+        "users": [{"email": "bob@example.com", "password": "another password", "role": "viewer"}],
+        "groups": [{"slug": "ops", "users": ["bob@example.com"]}],
+        "hosts": [{"hostname": "web.example.com", "userCertTtl": "1h"}],
+    }]});
+    let applied = fixture.post(APPLY, &fixture.root, &body).await.ok();
+    assert_eq!(applied["organizationId"], fixture.applied["organizationId"]);
+    let host = &applied["projects"][0]["hosts"][0];
+    assert_eq!(host["id"], fixture.host());
+    assert_eq!(host["userCertTtl"], "1h");
+    assert_eq!(host["alias"], "web");
+    assert_eq!(host["loginMappings"].as_array().unwrap().len(), 2);
+    // alice has left the group, bob is in it; keys are RSA now.
+    let alice = fixture.user("alice").await;
+    assert_eq!(fixture.issue_user(&alice, "root").await.status.as_u16(), 401);
+    let answer = fixture.issue_user(&alice, "ec2-user").await;
+    let issued = answer.ok();
+    assert_eq!(issued["keyAlgorithm"], "RSA_2048");
+    assert!(text(&issued["signedKey"]).starts_with("ssh-rsa-cert-v01@openssh.com "));
+    answer.certificate();
+    let login = |password: &str| json!({"email": "bob@example.com", "password": password});
+    let path = "/api/v3/auth/login";
+    assert_eq!(
+        fixture
+            .send("POST", path, None, Some(&login("a long password")))
+            .await
+            .status
+            .as_u16(),
+        401
+    );
+    fixture
+        .send("POST", path, None, Some(&login("another password")))
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn mistakes_are_named() {
+    let fixture = Fixture::new().await;
+    let body = json!({"projects": [{
+        "users": [{"email": "a,b", "role": "king"}],
+        "hosts": [{"hostname": "localhost"}],
+    }]});
+    let roles = "Invalid enum value. Expected 'admin' | 'member' | 'viewer' | 'ssh-host-bootstrapper' | 'no-access', \
+                 received 'king'";
+    fixture
+        .post(APPLY, &fixture.root, &body)
+        .await
+        .fails_validation(&[
+            (json!(["projects", 0, "name"]), "Required"),
+            (
+                json!(["projects", 0, "users", 0, "email"]),
+                "Email must not hold commas or control characters",
+            ),
+            (json!(["projects", 0, "users", 0, "role"]), roles),
+            (
+                json!(["projects", 0, "hosts", 0, "hostname"]),
+                "Hostname must be a valid hostname",
+            ),
+        ]);
+    let body = json!({"projects": [{"name": "prod", "groups": [{"slug": "x", "users": ["nobody"]}]}]});
+    fixture
+        .post(APPLY, &fixture.root, &body)
+        .await
+        .fails(400, "BadRequest", "Invalid username: nobody");
+    let body = json!({"projects": [{"name": "prod", "identities": [{"name": "n", "clientId": "m-id"}]}]});
+    let answer = fixture.post(APPLY, &fixture.root, &body).await;
+    assert_eq!(answer.status.as_u16(), 400);
+    assert_eq!(
+        fixture.post(APPLY, &fixture.root, &json!({})).await.ok()["projects"],
+        Value::Array(Vec::new())
+    );
+}
