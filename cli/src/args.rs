@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-use crate::admin::{authority, certificate, identity, policy, token};
+use crate::admin::{authority, certificate, identity, infisical, policy, token};
 
 /// A serverless SSH certificate authority: the local server, and the administration of servers and deployments.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Identity(Administration<identity::Command>),
     /// Certificates: who got what, when, and through which family and role.
     Certificate(Administration<certificate::Command>),
+    /// Infisical: projects with their people, machines, groups and hosts.
+    Infisical(Administration<infisical::Command>),
 }
 
 /// An administration command, and whom it talks to.

@@ -9,7 +9,7 @@ mod serve;
 mod tables;
 mod time;
 
-use admin::{authority, certificate, identity, policy, token};
+use admin::{authority, certificate, identity, infisical, policy, token};
 use anyhow::Result;
 use args::{Administration, Arguments, Command, Environment};
 use clap::{Parser, Subcommand};
@@ -38,6 +38,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Authority(noun) => administer(noun, &environment, authority::run).await,
         Command::Identity(noun) => administer(noun, &environment, identity::run).await,
         Command::Certificate(noun) => administer(noun, &environment, certificate::run).await,
+        Command::Infisical(noun) => administer(noun, &environment, infisical::run).await,
     }
 }
 

@@ -46,7 +46,9 @@ impl Tables {
         let last_failure = Arc::new(LastFailure::default());
         services.audit = last_failure.clone();
         let operator = Caller::operator(&services, OPERATOR).context("the operator cannot be described")?;
-        let router = countersign_vault::router(services.clone()).layer(Extension(operator));
+        let router = countersign_infisical::router(services.clone())
+            .merge(countersign_vault::router(services.clone()))
+            .layer(Extension(operator));
         Ok(Self {
             services,
             router,

@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod certificate;
 pub(crate) mod identity;
+pub(crate) mod infisical;
 pub(crate) mod policy;
 pub(crate) mod token;
 

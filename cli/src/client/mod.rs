@@ -151,14 +151,23 @@ impl Client {
         self.call(Method::DELETE, path, None).await
     }
 
+    /// Posts `document` to `path`, which is whole.
+    pub(crate) async fn post(&self, path: &str, document: &Value) -> Result<Value> {
+        self.call_at(Method::POST, path, Some(document)).await
+    }
+
     async fn call(&self, method: Method, path: &str, fields: Option<&Value>) -> Result<Value> {
+        self.call_at(method, &format!("/v1/{path}"), fields).await
+    }
+
+    async fn call_at(&self, method: Method, path: &str, fields: Option<&Value>) -> Result<Value> {
         let (status, body) = match &self.transport {
             Transport::Server(server) => {
                 let request = self.request(method, server.address(path)?, fields)?;
                 server.send(request).await?
             }
             Transport::Tables(tables) => {
-                let request = self.request(method, format!("/v1/{path}").parse()?, fields)?;
+                let request = self.request(method, path.parse()?, fields)?;
                 tables.answer(request).await?
             }
         };
@@ -172,6 +181,9 @@ impl Client {
                 header::HeaderValue::from_str(token).context("the token holds characters that none has")?;
             value.set_sensitive(true);
             request = request.header(TOKEN, value);
+            let mut bearer = header::HeaderValue::from_str(&format!("Bearer {token}"))?;
+            bearer.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, bearer);
         }
         let body = fields.map_or_else(Body::empty, |fields| Body::from(fields.to_string()));
         Ok(request
@@ -187,9 +199,37 @@ fn answer(status: StatusCode, body: &[u8]) -> Result<Value> {
     }
     Err(Refused {
         status,
-        errors: texts(&value["errors"]),
+        errors: errors(&value),
     }
     .into())
+}
+
+/// What is wrong: Vault's list of texts, or the message of a family that has one, or a list of faults.
+fn errors(body: &Value) -> Vec<String> {
+    match &body["message"] {
+        Value::Null => texts(&body["errors"]),
+        Value::Array(issues) => issues.iter().map(issue).collect(),
+        message => message.as_str().map(str::to_owned).into_iter().collect(),
+    }
+}
+
+/// One fault of a body: where, and what.
+fn issue(issue: &Value) -> String {
+    let names = issue["path"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|name| match name {
+            Value::String(name) => name.clone(),
+            index => index.to_string(),
+        });
+    let path = names.collect::<Vec<_>>().join(".");
+    let message = issue["message"].as_str().unwrap_or("it is not as it should be");
+    if path.is_empty() {
+        message.to_owned()
+    } else {
+        format!("{path}: {message}")
+    }
 }
 
 /// Whether `error` says that there is no such thing.

@@ -54,9 +54,9 @@ impl Server {
         })
     }
 
-    /// The address of `path`, which comes after `/v1/`.
+    /// The address of `path`, which begins with a slash.
     pub(super) fn address(&self, path: &str) -> Result<Uri> {
-        Ok(format!("{}/v1/{path}", self.base).parse()?)
+        Ok(format!("{}{path}", self.base).parse()?)
     }
 
     /// Asks, and reads the whole answer.

@@ -54,7 +54,9 @@ pub(crate) async fn run(arguments: ServeArguments, environment: &Environment) ->
 
 /// All families.
 fn router(services: Services) -> Router {
-    countersign_ngrok::router(services.clone()).merge(countersign_vault::router(services))
+    countersign_infisical::router(services.clone())
+        .merge(countersign_ngrok::router(services.clone()))
+        .merge(countersign_vault::router(services))
 }
 
 /// Where everything is kept; `None` for memory. What the command line says goes before the environment.

@@ -4,6 +4,7 @@
 
 mod administration;
 mod certificates;
+mod infisical;
 mod restart;
 mod server;
 mod support;
