@@ -21,4 +21,4 @@ pub(crate) use dispatch::{Vault, outside, serve};
 pub(crate) use fields::{Field, Fields, Kind, duration, flag, int, map, parse_int, text};
 pub(crate) use json::Json;
 pub(crate) use request::Operation;
-pub(crate) use route::{Access, Handler, Method, Route, Scope, handler};
+pub(crate) use route::{Access, Handler, Method, Route, Scope, handler, is_name};

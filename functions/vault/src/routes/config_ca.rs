@@ -1,11 +1,11 @@
 //! `config/ca`: the CA key of a mount, made, imported or taken from KMS.
 
 use crate::{
-    api::{Access, Answer, Call, Method, Operation, Route, Scope, flag, handler, int, text},
+    api::{Access, Answer, Call, Method, Operation, Route, Scope, handler},
     error::Failure,
     mounts::MountType,
     ssh::{
-        ca_key::{CaKey, Source},
+        ca_key::{CaKey, SOURCE_FIELDS, Source},
         issuers::{Issuer, Issuers},
         retiring,
     },
@@ -19,15 +19,7 @@ use serde_json::json;
 pub(super) const ROUTES: &[Route] = &[Route {
     scope: Scope::Mount(MountType::Ssh),
     pattern: "config/ca",
-    fields: &[
-        text("private_key"),
-        text("public_key"),
-        flag("generate_signing_key"),
-        text("key_type"),
-        int("key_bits"),
-        text("managed_key_name"),
-        text("managed_key_id"),
-    ],
+    fields: SOURCE_FIELDS,
     methods: &[
         Method {
             operation: Operation::Delete,
@@ -83,13 +75,7 @@ async fn store_only_issuer(call: &Call, key: &CaKey, old: Option<&Record>) -> Re
         issuers: vec![issuer],
         default: Some(id),
     };
-    let put = match old {
-        Some(old) => Write::Put(old.replaced(&issuers)?, Condition::Version(old.version)),
-        None => Write::Put(
-            Record::new(Issuers::key(call.mount()?), &issuers)?,
-            Condition::Absent,
-        ),
-    };
+    let put = issuers.put(call, old)?;
     match call.services.store.write(&[put, key.write()?]).await {
         Ok(()) => Ok(()),
         Err(error @ StoreError::ConditionFailed(index)) => {

@@ -9,6 +9,7 @@ mod capabilities;
 mod certificates;
 mod config_ca;
 mod issue;
+mod issuers;
 mod leases;
 mod mount_config;
 mod mounts;
@@ -32,6 +33,7 @@ pub(crate) const TABLE: &[&[Route]] = &[
     certificates::ROUTES,
     config_ca::ROUTES,
     issue::ROUTES,
+    issuers::ROUTES,
     leases::ROUTES,
     mounts::ROUTES,
     policies::ROUTES,

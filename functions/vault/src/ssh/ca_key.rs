@@ -2,7 +2,7 @@
 
 use super::key_words;
 use crate::{
-    api::{Call, Fields},
+    api::{Call, Field, Fields, flag, int, text},
     error::Failure,
 };
 use countersign::{
@@ -12,6 +12,17 @@ use countersign::{
     ssh::PublicKey,
     store::{Condition, Record, Write},
 };
+
+/// The fields that say where a CA key comes from.
+pub(crate) const SOURCE_FIELDS: &[Field] = &[
+    text("private_key"),
+    text("public_key"),
+    flag("generate_signing_key"),
+    text("key_type"),
+    int("key_bits"),
+    text("managed_key_name"),
+    text("managed_key_id"),
+];
 
 /// What a caller asks for.
 pub(crate) enum Source {

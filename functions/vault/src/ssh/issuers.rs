@@ -1,11 +1,25 @@
 //! The CA keys of a mount: a list, and which of them is the default.
 
-use crate::{api::Call, error::Failure, mounts::Mount};
+use super::{ca_key::CaKey, role::DEFAULT_ISSUER};
+use crate::{
+    api::{Call, is_name},
+    error::Failure,
+    mounts::Mount,
+};
 use countersign::{
     authority::{Authority, AuthorityId},
-    store::{Key, Record, Table},
+    random,
+    ssh::PublicKey,
+    store::{self, Condition, Key, Record, StoreError, Table, Write},
 };
 use serde::{Deserialize, Serialize};
+
+/// The most CA keys of one mount: they lie in one record, which every signature reads.
+const MAX_ISSUERS: usize = 32;
+/// The longest name.
+const MAX_NAME_BYTES: usize = 256;
+/// How often a change is tried when others get in between.
+const TRIES: usize = 8;
 
 /// One CA key of a mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +69,134 @@ impl Issuers {
         Ok((Self::from_record(record.as_ref())?, record))
     }
 
+    /// The same, as they are at this moment, whatever the request has read before.
+    async fn read_again(call: &Call) -> Result<(Self, Option<Record>), Failure> {
+        let key = Self::key(call.mount()?);
+        let record = store::read_one(&*call.services.store, &key).await;
+        let record = record.map_err(countersign::Error::from)?;
+        Ok((Self::from_record(record.as_ref())?, record))
+    }
+
+    /// Stores these in place of what `old` holds.
+    ///
+    /// # Errors
+    /// Where they have no JSON form.
+    pub(crate) fn put(&self, call: &Call, old: Option<&Record>) -> Result<Write, Failure> {
+        Ok(match old {
+            Some(old) => Write::Put(old.replaced(self)?, Condition::Version(old.version)),
+            None => Write::Put(Record::new(Self::key(call.mount()?), self)?, Condition::Absent),
+        })
+    }
+
+    /// Changes the CA keys of the mount, once nobody else has done so in between. Says what `change` said.
+    ///
+    /// # Errors
+    /// What `change` refuses; `Conflict` where others keep getting in between.
+    pub(crate) async fn change<T>(
+        call: &Call,
+        change: impl Fn(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        for _ in 0..TRIES {
+            let (mut issuers, record) = Self::read_again(call).await?;
+            let outcome = change(&mut issuers)?;
+            match call
+                .services
+                .store
+                .write(&[issuers.put(call, record.as_ref())?])
+                .await
+            {
+                Ok(()) => return Ok(outcome),
+                Err(StoreError::ConditionFailed(_)) => {}
+                Err(error) => return Err(countersign::Error::from(error).into()),
+            }
+        }
+        Err(contended())
+    }
+
+    /// Adds `key` under `name`, which may be empty. Alone, it becomes the default; beside others only where
+    /// `set_default` says so. A key that the mount has already changes nothing: the second value says so.
+    ///
+    /// # Errors
+    /// Where the name is taken, or the mount has too many keys.
+    pub(crate) async fn add(
+        call: &Call,
+        key: &CaKey,
+        name: &str,
+        set_default: bool,
+    ) -> Result<(Issuer, bool), Failure> {
+        let id = random::uuid(&*call.services.random)?;
+        for _ in 0..TRIES {
+            let (mut issuers, record) = Self::read_again(call).await?;
+            if let Some(known) = issuers.with_key(&key.public_key) {
+                key.discard(call).await;
+                return Ok((known.clone(), true));
+            }
+            if let Err(failure) = issuers.check_free(name, None).and_then(|()| issuers.check_room()) {
+                key.discard(call).await;
+                return Err(failure);
+            }
+            let issuer = Issuer {
+                id: id.clone(),
+                name: name.to_owned(),
+                authority: key.authority.id.clone(),
+                public_key: key.public_key.clone(),
+                is_own: key.is_own(),
+            };
+            if set_default || issuers.issuers.is_empty() {
+                issuers.default = Some(id.clone());
+            }
+            issuers.issuers.push(issuer.clone());
+            let put = issuers.put(call, record.as_ref())?;
+            match call.services.store.write(&[put, key.write()?]).await {
+                Ok(()) => return Ok((issuer, false)),
+                Err(StoreError::ConditionFailed(0)) => {}
+                Err(error) => {
+                    // After a lost answer the records may be there, so the key stays then.
+                    if matches!(error, StoreError::ConditionFailed(_)) {
+                        key.discard(call).await;
+                    }
+                    return Err(countersign::Error::from(error).into());
+                }
+            }
+        }
+        key.discard(call).await;
+        Err(contended())
+    }
+
+    /// The one with the public key of `line`, whatever comment stands there.
+    fn with_key(&self, line: &str) -> Option<&Issuer> {
+        let key = PublicKey::from_line(line.trim_end()).ok()?;
+        let has_key = |issuer: &&Issuer| {
+            PublicKey::from_line(issuer.public_key.trim_end()).is_ok_and(|known| known == key)
+        };
+        self.issuers.iter().find(has_key)
+    }
+
+    fn check_room(&self) -> Result<(), Failure> {
+        if self.issuers.len() < MAX_ISSUERS {
+            Ok(())
+        } else {
+            Err(Failure::user(format!(
+                "a mount has at most {MAX_ISSUERS} issuers"
+            )))
+        }
+    }
+
+    /// Whether `name` can be given to a new issuer, or to the one with the id `of`.
+    ///
+    /// # Errors
+    /// Where it is another's name or id.
+    pub(crate) fn check_free(&self, name: &str, of: Option<&str>) -> Result<(), Failure> {
+        let is_taken = |issuer: &Issuer| {
+            of != Some(issuer.id.as_str()) && !name.is_empty() && (issuer.name == name || issuer.id == name)
+        };
+        if self.issuers.iter().any(is_taken) {
+            Err(Failure::user("issuer name already in use"))
+        } else {
+            Ok(())
+        }
+    }
+
     /// The default one.
     pub(crate) fn default_issuer(&self) -> Option<&Issuer> {
         let id = self.default.as_deref()?;
@@ -65,7 +207,7 @@ impl Issuers {
     pub(crate) fn find(&self, reference: &str) -> Option<&Issuer> {
         match reference {
             "" => None,
-            super::role::DEFAULT_ISSUER => self.default_issuer(),
+            DEFAULT_ISSUER => self.default_issuer(),
             _ => {
                 let by_id = self.issuers.iter().find(|issuer| issuer.id == reference);
                 by_id.or_else(|| self.issuers.iter().find(|issuer| issuer.name == reference))
@@ -85,4 +227,27 @@ impl Issuer {
             record.ok_or_else(|| Failure::internal(format!("authority {} is missing", self.authority)))?;
         Ok((record.value()?, record))
     }
+}
+
+/// Whether `name` can be an issuer's.
+///
+/// # Errors
+/// Where it is empty, reserved, or not a name.
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
+    let refusal = match name {
+        "" => "expected non-empty issuer name",
+        _ if name.eq_ignore_ascii_case(DEFAULT_ISSUER) => {
+            "reserved keyword 'default' can not be used as issuer name"
+        }
+        _ if !is_name(name, false) || name.len() > MAX_NAME_BYTES => {
+            "issuer name contained invalid characters"
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure::user(refusal))
+}
+
+fn contended() -> Failure {
+    let text = "the issuers of this mount are being changed by other requests; try again";
+    countersign::Error::Conflict(text.into()).into()
 }

@@ -2,12 +2,13 @@
 
 use super::key_lengths::KeyLengths;
 use crate::{
-    api::{Field, Fields, Kind, duration, flag, int, map, text},
+    api::{Call, Field, Fields, Kind, duration, flag, int, map, text},
     error::Failure,
     mounts::Mount,
 };
 use countersign::{
-    store::{Key, Table},
+    Error,
+    store::{Key, Query, Table},
     types::CidrList,
 };
 use serde::{Deserialize, Serialize};
@@ -150,12 +151,29 @@ impl VaultRole {
         }
     }
 
+    /// What it signs with, if it signs.
+    pub(crate) fn issuer_ref(&self) -> Option<&str> {
+        match self {
+            Self::Ca(role) => Some(&role.issuer_ref),
+        }
+    }
+
     /// The type's name.
     pub(crate) fn key_type(&self) -> &'static str {
         match self {
             Self::Ca(_) => "ca",
         }
     }
+}
+
+/// The roles of the mount that `call` is about; those that cannot be read are left out. One query.
+pub(crate) async fn list(call: &Call) -> Result<Vec<VaultRole>, Failure> {
+    let query = Query {
+        prefix: PREFIX.into(),
+        ..Query::partition(Table::Roles, call.mount()?.partition())
+    };
+    let records = call.services.store.query(&query).await.map_err(Error::from)?;
+    Ok(records.iter().filter_map(|record| record.value().ok()).collect())
 }
 
 impl CaRole {

@@ -9,6 +9,7 @@ mod ca;
 mod extensions;
 mod http;
 mod issue;
+mod issuers;
 mod key_policy;
 mod lifetime;
 mod mounts;

@@ -112,6 +112,23 @@ impl Comparison {
                     }
                 }
             }
+            // What was drawn has another order here.
+            (Value::Array(wanted), Value::Array(_)) if self.are_drawn(wanted) => {
+                let sorted = |list: &Value| {
+                    let mut texts: Vec<String> = list
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .map(Value::to_string)
+                        .collect();
+                    texts.sort_unstable();
+                    texts
+                };
+                let wanted = self.learned.in_value(expected);
+                if sorted(&wanted) != sorted(got) {
+                    self.mismatch(at, format!("{wanted} in any order expected, not {got}"));
+                }
+            }
             (Value::Array(wanted), Value::Array(items)) if wanted.len() == items.len() => {
                 for (wanted, item) in wanted.iter().zip(items) {
                     self.compare(at, wanted, item);
@@ -136,6 +153,14 @@ impl Comparison {
             _ if expected == got => {}
             _ => self.mismatch(at, format!("{expected} expected, not {got}")),
         }
+    }
+
+    /// Whether these are ids that we have learned before.
+    fn are_drawn(&self, texts: &[Value]) -> bool {
+        !texts.is_empty()
+            && texts
+                .iter()
+                .all(|text| text.as_str().is_some_and(|text| self.learned.knows(text)))
     }
 
     fn compare_texts(&mut self, at: &str, expected: &str, got: &str) {

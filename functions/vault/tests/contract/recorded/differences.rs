@@ -34,12 +34,6 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         allowance: Allowance::Skip,
     },
     Difference {
-        reason: "several issuers in one mount are not there yet",
-        recordings: OPENBAO,
-        applies: |exchange| exchange.scenario.starts_with("issuers: ") && is_about_issuers(exchange),
-        allowance: Allowance::Skip,
-    },
-    Difference {
         reason: "wrapped answers are not there yet",
         recordings: BOTH,
         applies: is_about_wrapping,
@@ -281,12 +275,6 @@ fn is_about_one_time_passwords(exchange: &Exchange) -> bool {
         || below("/ssh/lookup")
         || below("/ssh/verify")
         || below("/sys/leases/") && exchange.scenario.starts_with("OTP: ")
-}
-
-fn is_about_issuers(exchange: &Exchange) -> bool {
-    exchange.path.contains("/issuer")
-        || exchange.path.contains("/config/issuers")
-        || exchange.path.contains("/sign/")
 }
 
 fn is_about_wrapping(exchange: &Exchange) -> bool {
