@@ -7,6 +7,7 @@ mod refusal;
 mod routes;
 mod ssh;
 mod time;
+mod wrapping;
 
 use axum::{Router, routing::any};
 use countersign::Services;

@@ -1,32 +1,36 @@
 //! What an answer looks like.
 
-use crate::error::Failure;
+use crate::{error::Failure, wrapping::WrapInfo};
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-/// What a handler answers.
-#[derive(Debug)]
+/// What a handler answers. It has a JSON form of our own, in which it is kept where it is wrapped.
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Answer {
     content: Content,
+    #[serde(skip)]
     status: StatusCode,
     lease: Lease,
     warnings: Vec<String>,
+    #[serde(skip)]
+    wrap_info: Option<WrapInfo>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 enum Content {
     Auth(Value),
     Bare(Value),
     Data(Value),
     Mirrored(Map<String, Value>),
     Nothing,
-    Raw(&'static str, Vec<u8>),
+    Raw(Cow<'static, str>, Vec<u8>),
 }
 
 /// What an answer lends.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Lease {
     pub(crate) id: String,
     pub(crate) duration_secs: u64,
@@ -40,6 +44,7 @@ impl Answer {
             status: StatusCode::OK,
             lease: Lease::default(),
             warnings: Vec::new(),
+            wrap_info: None,
         }
     }
 
@@ -96,7 +101,7 @@ impl Answer {
 
     /// 200 with these very bytes.
     pub(crate) fn raw(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self::new(Content::Raw(content_type, body.into()))
+        Self::new(Content::Raw(content_type.into(), body.into()))
     }
 
     /// A listing: `keys`, and what is known about each. Without keys it is the 404 of an absent thing.
@@ -126,6 +131,28 @@ impl Answer {
         self
     }
 
+    /// The answer that says where another one is to be had.
+    pub(crate) fn wrapped(wrap_info: WrapInfo) -> Self {
+        Self {
+            wrap_info: Some(wrap_info),
+            ..Self::new(Content::Data(Value::Null))
+        }
+    }
+
+    /// Whether there is something in it that can be wrapped. What has no envelope and what says nothing stays as it is,
+    /// and so does what is wrapped already.
+    pub(crate) fn can_be_wrapped(&self) -> bool {
+        self.wrap_info.is_none() && !matches!(self.content, Content::Bare(_) | Content::Nothing)
+    }
+
+    /// The handle of the token that it gives, if it gives one.
+    pub(crate) fn accessor(&self) -> Option<&str> {
+        match &self.content {
+            Content::Auth(auth) => auth["accessor"].as_str().filter(|accessor| !accessor.is_empty()),
+            _ => None,
+        }
+    }
+
     /// Adds warnings about the request itself, which do not turn a 204 into a 200.
     pub(crate) fn append_warnings(&mut self, warnings: Vec<String>) {
         self.warnings.extend(warnings);
@@ -143,7 +170,7 @@ struct Envelope<'a> {
     renewable: bool,
     lease_duration: u64,
     data: Option<&'a Value>,
-    wrap_info: Option<()>,
+    wrap_info: Option<&'a WrapInfo>,
     warnings: Option<&'a [String]>,
     auth: Option<&'a Value>,
 }
@@ -159,12 +186,13 @@ pub(crate) fn respond(request_id: &str, outcome: Result<Answer, Failure>) -> Res
 impl Answer {
     fn into_response(self, request_id: &str) -> Response {
         let envelope = |data, auth| Envelope {
-            request_id,
+            // The id belongs to the answer that is wrapped.
+            request_id: if self.wrap_info.is_some() { "" } else { request_id },
             lease_id: &self.lease.id,
             renewable: self.lease.is_renewable,
             lease_duration: self.lease.duration_secs,
             data,
-            wrap_info: None,
+            wrap_info: self.wrap_info.as_ref(),
             warnings: (!self.warnings.is_empty()).then_some(&self.warnings),
             auth,
         };
@@ -232,11 +260,13 @@ fn escaped(json: &str) -> String {
     text
 }
 
-fn response(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
+fn response(status: StatusCode, content_type: &str, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    let plain = HeaderValue::from_static("application/octet-stream");
+    let content_type = HeaderValue::from_str(content_type).unwrap_or(plain);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_TYPE, content_type);
     response
 }

@@ -1,6 +1,10 @@
 //! What a handler is given.
 
-use super::{fields::Fields, request::Operation, route::Captures};
+use super::{
+    fields::{Fields, Parameters},
+    request::Operation,
+    route::Captures,
+};
 use crate::{error::Failure, mounts::Mount};
 use countersign::{
     Services,
@@ -26,6 +30,10 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) captures: Captures,
     pub(crate) fields: Fields,
+    /// Everything that was sent, known or not.
+    pub(crate) parameters: Parameters,
+    /// For how many seconds the answer is to be wrapped, if it is.
+    pub(crate) wrap_ttl: Option<u64>,
     /// The mount, for a route below one.
     pub(crate) mount: Option<Mount>,
     /// Who calls, except on a public route.

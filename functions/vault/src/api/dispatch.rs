@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Failure,
     mounts::{self, Mount},
-    routes,
+    routes, wrapping,
 };
 use axum::{extract::Request, extract::State, response::Response};
 use countersign::{
@@ -30,6 +30,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 /// What all requests of a process share.
@@ -136,8 +137,17 @@ impl<'v> Session<'v> {
         self.matches.iter().filter(move |found| {
             operation
                 .and_then(|operation| found.route.method(operation))
-                .is_some_and(|method| method.access.is_public())
+                .is_some_and(|method| {
+                    method.access.is_public() || method.access == Access::Unwraps && self.has_wrapping_token()
+                })
         })
+    }
+
+    fn has_wrapping_token(&self) -> bool {
+        self.incoming
+            .token
+            .as_ref()
+            .is_some_and(wrapping::is_wrapping_token)
     }
 
     /// A path with a trailing slash is listed, or nothing at all.
@@ -212,7 +222,7 @@ impl<'v> Session<'v> {
             path: &path,
             capability,
             parameters: &parameters,
-            wrap_ttl: None,
+            wrap_ttl: self.incoming.wrap_ttl.map(Duration::from_secs),
         })
     }
 
@@ -313,6 +323,8 @@ impl<'v> Session<'v> {
             path: self.incoming.path.bare.clone(),
             captures: found.captures,
             fields,
+            parameters: self.incoming.parameters,
+            wrap_ttl: self.incoming.wrap_ttl,
             mount,
             caller,
             token: self.incoming.token.clone(),
@@ -321,8 +333,9 @@ impl<'v> Session<'v> {
             records: self.records,
             is_logged: AtomicBool::new(false),
         };
-        let outcome = (method.handler)(&call).await;
-        let decides = call.caller.is_some() || method.access == Access::Decides;
+        let outcome = with_warnings(call.operation, (method.handler)(&call).await, warnings);
+        let outcome = wrapped(&call, method.access, outcome).await;
+        let decides = call.caller.is_some() || matches!(method.access, Access::Decides | Access::Unwraps);
         if decides && !call.is_logged.load(Ordering::Relaxed) {
             log(
                 self.vault,
@@ -336,7 +349,7 @@ impl<'v> Session<'v> {
         if outcome.is_ok() && call.mount.is_some() {
             self.vault.hints.remember(&call.path, call.records.used());
         }
-        with_warnings(call.operation, outcome, warnings)
+        outcome
     }
 
     fn action(&self) -> String {
@@ -356,6 +369,20 @@ impl<'v> Session<'v> {
             caller,
             outcome,
         );
+    }
+}
+
+/// Wraps the answer where that was asked for. What everybody may read anyway is not worth a record, which a stranger
+/// could fill the table with; and what deals with wrapped answers is not wrapped itself.
+async fn wrapped(call: &Call, access: Access, outcome: Result<Answer, Failure>) -> Result<Answer, Failure> {
+    match (outcome, call.wrap_ttl) {
+        (Ok(answer), Some(ttl_secs))
+            if answer.can_be_wrapped() && !matches!(access, Access::Public | Access::Unwraps) =>
+        {
+            let info = wrapping::wrap(&call.services, &answer, &call.path, ttl_secs).await?;
+            Ok(Answer::wrapped(info))
+        }
+        (outcome, _) => outcome,
     }
 }
 

@@ -68,6 +68,9 @@ pub(crate) const fn map(name: &'static str) -> Field {
     Field::new(name, Kind::Map)
 }
 
+/// Stands among the fields of a path that takes any others too, and looks at them itself.
+pub(crate) const ANY: Field = Field::new("*", Kind::Text);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Value {
     Bool(bool),
@@ -124,7 +127,11 @@ pub(crate) fn warnings(
     sent: &Parameters,
 ) -> Vec<String> {
     let captured = |name: &str| captures.iter().any(|(capture, _)| *capture == name);
-    let known = |name: &str| declared.iter().any(|field| field.name == name);
+    let known = |name: &str| {
+        declared
+            .iter()
+            .any(|field| field.name == name || field.name == ANY.name)
+    };
     let listed = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(" ");
     let names = || sent.keys().map(String::as_str);
     let ignored: BTreeSet<_> = names().filter(|name| !known(name) && !captured(name)).collect();

@@ -65,6 +65,22 @@ impl Json {
         })
     }
 
+    /// The same value, for an answer. A number that has no place in 64 bits is rounded.
+    pub(crate) fn to_value(&self) -> serde_json::Value {
+        use serde_json::Value;
+        match self {
+            Self::Array(items) => items.iter().map(Self::to_value).collect(),
+            Self::Bool(value) => (*value).into(),
+            Self::Null => Value::Null,
+            Self::Number(text) => serde_json::from_str(text).unwrap_or_default(),
+            Self::Object(members) => members
+                .iter()
+                .map(|(name, value)| (name.clone(), value.to_value()))
+                .collect(),
+            Self::Text(text) => text.clone().into(),
+        }
+    }
+
     /// What a refusal calls it, as a Go program would.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

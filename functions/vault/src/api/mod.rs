@@ -18,7 +18,7 @@ mod route;
 pub(crate) use answer::{Answer, respond};
 pub(crate) use call::Call;
 pub(crate) use dispatch::{Vault, outside, serve};
-pub(crate) use fields::{Field, Fields, Kind, duration, flag, int, map, parse_int, text};
+pub(crate) use fields::{ANY, Field, Fields, Kind, duration, flag, int, map, parse_int, text};
 pub(crate) use json::Json;
 pub(crate) use request::Operation;
 pub(crate) use route::{Access, Handler, Method, Route, Scope, handler, is_name};

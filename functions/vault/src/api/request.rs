@@ -97,6 +97,8 @@ pub(crate) struct Incoming {
     pub(crate) path: ApiPath,
     pub(crate) parameters: Parameters,
     pub(crate) token: Option<SecretToken>,
+    /// For how many seconds the answer is to be wrapped, if it is.
+    pub(crate) wrap_ttl: Option<u64>,
     /// Whether only the description of the path is asked for.
     pub(crate) wants_help: bool,
 }
@@ -113,6 +115,7 @@ impl Incoming {
         let mut operation = operation(&parts.method, &parts.headers)?;
         let mut path = ApiPath::parse(parts.uri.path())?;
         check_headers(&parts.headers)?;
+        let wrap_ttl = wrap_ttl(&parts.headers)?;
 
         let mut parameters = Parameters::new();
         let mut wants_help = false;
@@ -142,6 +145,7 @@ impl Incoming {
             path,
             parameters,
             token: token(&parts.headers),
+            wrap_ttl,
             wants_help,
         })
     }
@@ -180,16 +184,22 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Failure> {
     if !namespace.is_ok_and(|name| matches!(name.trim().trim_matches('/'), "" | "root")) {
         return Err(Failure::new(StatusCode::NOT_FOUND, "namespace not found"));
     }
-    // Answers are not wrapped; a policy that insists on wrapping therefore refuses.
-    let wrap_ttl = headers
+    Ok(())
+}
+
+/// For how many seconds the answer is to be wrapped, if it is. A part of a second counts as one: whoever asks for
+/// wrapping must not get the answer in the clear.
+fn wrap_ttl(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
+    let text = headers
         .get("x-vault-wrap-ttl")
         .map(|value| value.to_str().unwrap_or("?"));
-    match wrap_ttl.filter(|value| !value.is_empty()).map(parse_duration) {
-        Some(Err(error)) => Err(Failure::user(format!(
-            "error parsing X-Vault-Wrap-TTL header: {error}"
-        ))),
-        _ => Ok(()),
-    }
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let secs = parse_duration(text)
+        .map_err(|error| Failure::user(format!("error parsing X-Vault-Wrap-TTL header: {error}")))?;
+    let is_zero = text.bytes().all(|byte| !matches!(byte, b'1'..=b'9'));
+    Ok((!is_zero).then_some(secs.max(1)))
 }
 
 fn list_flag(values: &[String]) -> Result<bool, Failure> {

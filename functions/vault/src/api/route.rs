@@ -44,6 +44,9 @@ pub(crate) enum Access {
     Sudo,
     /// Whoever has the operation's capability.
     Token,
+    /// Whoever calls with a wrapping token for a token, which the handler looks at; and whoever has the operation's
+    /// capability.
+    Unwraps,
     /// Whoever has `create` or `update`: the handler knows which of them it takes, and asks for it.
     Upsert,
 }

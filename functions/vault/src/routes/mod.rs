@@ -20,6 +20,7 @@ mod sign;
 mod status;
 mod token;
 mod ui_mounts;
+mod wrapping;
 
 use crate::api::{Access, Handler, Method, Operation, Route};
 
@@ -43,6 +44,7 @@ pub(crate) const TABLE: &[&[Route]] = &[
     status::ROUTES,
     token::ROUTES,
     ui_mounts::ROUTES,
+    wrapping::ROUTES,
 ];
 
 /// One operation of a row.

@@ -7,6 +7,7 @@ use crate::{
         map, text,
     },
     error::Failure,
+    wrapping,
 };
 use countersign::{
     access::{
@@ -284,6 +285,7 @@ async fn revoke_by_accessor(call: &Call) -> Result<Answer, Failure> {
             revoke(&call.services, &hash).await?;
             Ok(Answer::nothing())
         }
+        None if wrapping::revoke(&call.services, accessor(call)?).await? => Ok(Answer::nothing()),
         None => Ok(Answer::nothing().warn("No token found with this accessor")),
     }
 }

@@ -320,7 +320,7 @@ async fn the_only_namespace_is_the_root() {
 }
 
 #[tokio::test]
-async fn an_answer_is_not_wrapped_and_a_bad_wrap_ttl_is_refused() {
+async fn a_wrap_ttl_is_a_duration() {
     let server = Server::with_ca().await;
     let send = |ttl| {
         let request = request("GET", "ssh/config/ca").header("x-vault-token", ROOT);
@@ -331,7 +331,24 @@ async fn an_answer_is_not_wrapped_and_a_bad_wrap_ttl_is_refused() {
                 .unwrap(),
         )
     };
-    assert_eq!(send("60s").await.expect(200).json()["wrap_info"], Value::Null);
+    for (ttl, secs) in [
+        ("60s", 60),
+        ("1m0s", 60),
+        ("90", 90),
+        ("1h30m", 5400),
+        ("500ms", 1),
+    ] {
+        let body = send(ttl).await.expect(200).json();
+        assert_eq!(
+            (&body["wrap_info"]["ttl"], &body["data"]),
+            (&json!(secs), &Value::Null),
+            "{ttl}"
+        );
+    }
+    for none in ["", "0", "0s"] {
+        let body = send(none).await.expect(200).json();
+        assert!(body["wrap_info"].is_null() && body["data"]["public_key"].is_string());
+    }
     send("soon")
         .await
         .refused_with(400, "error parsing X-Vault-Wrap-TTL header: ");

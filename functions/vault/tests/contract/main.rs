@@ -23,3 +23,4 @@ mod status;
 mod support;
 mod tokens;
 mod unauthenticated;
+mod wrapping;

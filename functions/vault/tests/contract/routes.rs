@@ -7,7 +7,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// What nobody needs a token for.
-const PUBLIC: [(&str, &str); 10] = [
+const PUBLIC: [(&str, &str); 12] = [
     ("update", "auth/approle/login"),
     ("read", "ssh/issuer/x/public_key"),
     ("read", "ssh/public_key"),
@@ -19,10 +19,13 @@ const PUBLIC: [(&str, &str); 10] = [
     ("read", "sys/internal/ui/mounts/x"),
     ("read", "sys/leader"),
     ("read", "sys/seal-status"),
+    // Whoever has a wrapping token may look it up.
+    ("read", "sys/wrapping/lookup"),
+    ("update", "sys/wrapping/lookup"),
 ];
 
 /// What any token is good for, by the policy `default`.
-const OWN: [(&str, &str); 7] = [
+const OWN: [(&str, &str); 9] = [
     ("read", "auth/token/lookup-self"),
     ("update", "auth/token/renew-self"),
     ("update", "auth/token/revoke-self"),
@@ -30,6 +33,8 @@ const OWN: [(&str, &str); 7] = [
     ("update", "sys/leases/lookup"),
     ("update", "sys/leases/renew"),
     ("update", "sys/renew"),
+    ("update", "sys/wrapping/unwrap"),
+    ("update", "sys/wrapping/wrap"),
 ];
 
 const METHODS: [(&str, &str); 7] = [

@@ -24,6 +24,7 @@ const DRAWN: &[&str] = &[
     "secret_id_accessor",
     "token",
     "uuid",
+    "wrapped_accessor",
 ];
 
 /// Members that hold a time.

@@ -143,15 +143,27 @@ impl Replay {
                 self.mismatches
                     .push(format!("{exchange}: content type {content_type}"));
             }
-        } else if let (Some(recorded), Some(ours)) = (
-            recorded.body["wrap_info"]["wrapped_accessor"].as_str(),
-            answer.body["auth"]["accessor"].as_str(),
-        ) {
-            // Not wrapped here, but made all the same.
-            self.learned.learn(recorded, ours);
         }
         self.replace_ca_key(exchange, &answer).await;
+        self.learn_issuer(exchange).await;
         answer
+    }
+
+    /// OpenBao's config/ca says which issuer it has made; ours is asked for.
+    async fn learn_issuer(&mut self, exchange: &Exchange) {
+        let Some(path) = exchange
+            .path
+            .strip_prefix("/v1/")
+            .and_then(|path| path.strip_suffix("/config/ca"))
+        else {
+            return;
+        };
+        if let Some(recorded) = exchange.response["data"]["issuer_id"].as_str()
+            && !self.learned.knows(recorded)
+        {
+            let data = self.server.read(&format!("{path}/config/issuers")).await.data();
+            self.learned.learn(recorded, data["default"].as_str().unwrap());
+        }
     }
 
     /// Compares with what the listed differences make of the recorded answer; not at all where one says so.
