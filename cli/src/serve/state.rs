@@ -12,7 +12,9 @@ use countersign::{
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// How often records are dropped whose life is over.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+const DROP_INTERVAL: Duration = Duration::from_secs(600);
+/// How often that is ended which does not end by itself. In a deployment a schedule does it every minute.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The state of one local server.
 pub(crate) struct State {
@@ -47,14 +49,22 @@ impl State {
         Ok(Self { services, embedded })
     }
 
-    /// Drops records whose life is over, as DynamoDB does by itself.
+    /// Drops records whose life is over, as DynamoDB does by itself; and does the reaper's work.
     pub(crate) fn sweep_in_background(&self) {
         let embedded = self.embedded.clone();
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(SWEEP_INTERVAL).await;
+                tokio::time::sleep(DROP_INTERVAL).await;
                 // Nothing reads such a record as if it were alive; the next time will do.
                 let _ = embedded.sweep_expired().await;
+            }
+        });
+        let services = self.services.clone();
+        tokio::spawn(async move {
+            loop {
+                // What fails is in the log, and tried again.
+                let _ = countersign_reaper::sweep(&services).await;
+                tokio::time::sleep(SWEEP_INTERVAL).await;
             }
         });
     }

@@ -2,6 +2,7 @@
 
 mod api;
 mod error;
+mod leases;
 pub mod mounts;
 mod refusal;
 mod routes;
@@ -12,6 +13,8 @@ mod wrapping;
 use axum::{Router, routing::any};
 use countersign::Services;
 use std::sync::Arc;
+
+pub use leases::end_leases;
 
 /// All of the dialect: `/v1/` and everything below it, and nothing else.
 ///
