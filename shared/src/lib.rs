@@ -17,6 +17,8 @@ pub mod error;
 pub mod issue;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+#[cfg(feature = "password")]
+pub mod password;
 pub mod policy;
 pub mod random;
 pub mod retirement;

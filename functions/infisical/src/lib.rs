@@ -19,7 +19,6 @@ mod names;
 #[cfg(any(test, feature = "openapi"))]
 pub mod openapi;
 mod organization;
-mod password;
 mod permission;
 mod principal;
 mod projects;

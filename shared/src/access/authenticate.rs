@@ -1,5 +1,6 @@
 use super::{
     TRIES,
+    entity::Entity,
     lookup::{Stored, carried, read_all},
     policies,
     token::{Token, admits},
@@ -20,11 +21,16 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 pub struct Caller {
     stored: Stored,
     acl: Arc<Acl>,
+    entity: Option<Arc<Entity>>,
 }
 
 impl Caller {
     pub(super) fn new(stored: Stored, acl: Arc<Acl>) -> Self {
-        Self { stored, acl }
+        Self {
+            stored,
+            acl,
+            entity: None,
+        }
     }
 
     /// The public handle of its token.
@@ -37,7 +43,12 @@ impl Caller {
         &self.token().display_name
     }
 
-    /// The names of its policies, sorted.
+    /// The entity that its token belongs to, if any.
+    pub fn entity(&self) -> Option<&Entity> {
+        self.entity.as_deref()
+    }
+
+    /// The names of its token's own policies, sorted.
     pub fn policies(&self) -> &[String] {
         &self.token().policies
     }
@@ -133,19 +144,24 @@ pub async fn authenticate(
     if !token.has_hash(&stored.token.hash) || !stored.token.is_active(now) {
         return Err(Error::Unauthenticated);
     }
-    let needed = needs(&stored.token);
+    let mut needed = needs(&stored.token);
+    read_missing(services, &needed, &mut found).await?;
+    let entity = entity(&stored.token, &found)?;
+    // The first time these need a read of their own; from then on they are known.
+    needed.extend(further_policies(&stored.token, entity.as_ref()).map(|name| policies::key(name)));
     read_missing(services, &needed, &mut found).await?;
     let at = |key: &Key| found.get(key).and_then(Option::as_ref);
     let ancestors = needed.iter().take(stored.token.ancestors.len());
     if !carried(ancestors.map(at), now)? || !admits(&stored.token.bound_cidrs, from) {
         return Err(Error::Unauthenticated);
     }
-    let acl = acl(services, &stored.token, at)?;
+    let acl = acl(services, &stored.token, entity.as_ref(), at)?;
     if remembered.is_none_or(|remembered| *remembered != *needed) {
         services.access().remember_keys(&hash, needed.into());
     }
     let stored = spend(services, stored).await?;
-    Ok((Caller { stored, acl }, others))
+    let entity = entity.map(Arc::new);
+    Ok((Caller { stored, acl, entity }, others))
 }
 
 type Found = HashMap<Key, Option<Record>>;
@@ -179,7 +195,31 @@ async fn read_missing(services: &Services, needed: &[Key], found: &mut Found) ->
     Ok(())
 }
 
-/// What has to be read to judge a token: its ancestors, then its policies. Root has no text to read.
+/// The entity of `token`, among what was found.
+///
+/// # Errors
+/// `Unauthenticated` where it is gone or disabled.
+fn entity(token: &Token, found: &Found) -> Result<Option<Entity>, Error> {
+    if token.entity_id.is_empty() {
+        return Ok(None);
+    }
+    let record = found.get(&Entity::key(&token.entity_id)).and_then(Option::as_ref);
+    let entity: Entity = record.ok_or(Error::Unauthenticated)?.value()?;
+    if entity.disabled {
+        return Err(Error::Unauthenticated);
+    }
+    Ok(Some(entity))
+}
+
+/// The policies that a token has from its entity alone.
+fn further_policies<'e>(token: &'e Token, entity: Option<&'e Entity>) -> impl Iterator<Item = &'e String> {
+    let policies = entity.map(|entity| &entity.policies[..]).unwrap_or_default();
+    policies
+        .iter()
+        .filter(|name| !token.is_root() && !token.policies.contains(name))
+}
+
+/// What has to be read to judge a token: its ancestors, its entity, its policies. Root has no text to read.
 fn needs(token: &Token) -> Vec<Key> {
     let ancestors = token.ancestors.iter().map(|hash| Token::key(hash));
     let policies = token
@@ -187,33 +227,48 @@ fn needs(token: &Token) -> Vec<Key> {
         .iter()
         .filter(|_| !token.is_root())
         .map(|name| policies::key(name));
-    ancestors.chain(policies).collect()
+    let entity = (!token.entity_id.is_empty()).then(|| Entity::key(&token.entity_id));
+    ancestors.chain(entity).chain(policies).collect()
 }
 
 fn acl<'r>(
     services: &Services,
     token: &Token,
+    entity: Option<&Entity>,
     at: impl Fn(&Key) -> Option<&'r Record>,
 ) -> Result<Arc<Acl>, Error> {
     let text = |name: &String| at(&policies::key(name)).map(policies::text).transpose();
-    let texts: Vec<Option<String>> = token.policies.iter().map(text).collect::<Result<_, _>>()?;
-    let named = token
+    let names: Vec<&String> = token
         .policies
         .iter()
-        .map(String::as_str)
+        .chain(further_policies(token, entity))
+        .collect();
+    let texts: Vec<Option<String>> = names.iter().copied().map(text).collect::<Result<_, _>>()?;
+    let named = names
+        .iter()
+        .map(|name| name.as_str())
         .zip(texts.iter().map(Option::as_deref));
     services.access().acl(&named.collect::<Vec<_>>())
 }
 
-/// What the policies of `token` say, as they are now. One read, or none for root.
+/// What the policies of `token` and of its entity say, as they are now. One read, two where the entity has policies, or
+/// none for root.
 ///
 /// # Errors
+/// `Unauthenticated` where its entity is disabled or gone;
 /// As [`Store::read`](crate::store::Store::read); `Internal` where a record is unreadable.
 pub async fn acl_of(services: &Services, token: &Token) -> Result<Arc<Acl>, Error> {
     let mut found = Found::new();
-    let policies: Vec<Key> = needs(token).split_off(token.ancestors.len());
-    read_missing(services, &policies, &mut found).await?;
-    acl(services, token, |key| found.get(key).and_then(Option::as_ref))
+    let needed: Vec<Key> = needs(token).split_off(token.ancestors.len());
+    read_missing(services, &needed, &mut found).await?;
+    let entity = entity(token, &found)?;
+    let further: Vec<Key> = further_policies(token, entity.as_ref())
+        .map(|name| policies::key(name))
+        .collect();
+    read_missing(services, &further, &mut found).await?;
+    acl(services, token, entity.as_ref(), |key| {
+        found.get(key).and_then(Option::as_ref)
+    })
 }
 
 /// Counts one use of a token whose uses are limited. With the last one it is gone.

@@ -8,6 +8,9 @@
 //! all of them, and authentication reads them along with it. So revoking a token, or its expiry, ends everything
 //! that came of it at that very write, whatever becomes of the walk that clears the records away afterwards.
 //!
+//! A token that belongs to an [`Entity`] also needs that: of one that is disabled or gone no token is good. The entity
+//! is read along with the token, and its policies count beside the token's own.
+//!
 //! # Round trips
 //!
 //! | operation | reads | writes |
@@ -25,8 +28,10 @@
 
 mod authenticate;
 mod create;
+mod entity;
 mod identity;
 mod lifetime;
+mod lockout;
 mod login;
 mod lookup;
 mod memory;
@@ -38,6 +43,10 @@ mod token;
 
 pub use authenticate::{Caller, acl_of, authenticate};
 pub use create::{Created, NewToken, create_child, create_first_root, create_root, grant};
+pub use entity::{
+    Alias, Entity, MAX_ALIASES, StoredEntity, create_entity, delete_entity, entity_by_alias, entity_by_id,
+    entity_by_login, entity_by_name, entity_of_login, list_entities, update_entities, update_entity,
+};
 pub use identity::{
     ClientSecret, Identity, IdentityKind, NewSecret, SecretSettings, StoredIdentity, StoredSecret,
     TokenSettings, create_identity, create_secret, delete_identity, delete_realm, destroy_secret,
@@ -45,7 +54,8 @@ pub use identity::{
     list_identities, list_secrets, update_identity,
 };
 pub use lifetime::{DEFAULT_TTL_SECS, TtlLimits};
-pub use login::{Login, login};
+pub use lockout::Lockout;
+pub use login::{Login, LoginEntity, login};
 pub use lookup::{Stored, is_alive, list_tokens, lookup, lookup_accessor};
 pub(crate) use memory::Memory;
 pub use policies::{
@@ -53,7 +63,7 @@ pub use policies::{
 };
 pub use renew::renew;
 pub use revoke::{hash_of_accessor, revoke, revoke_orphan};
-pub use token::{Token, TokenState, TokenType};
+pub use token::{Token, TokenState, TokenType, admits};
 
 /// What every token begins with, by which scanners find one that leaked.
 pub const TOKEN_PREFIX: &str = "csn_";

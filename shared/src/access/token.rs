@@ -210,7 +210,7 @@ pub(super) fn accessor_key(accessor: &str) -> Key {
 
 /// Whether a request from `address` may use what is bound to `networks`: all addresses where there are none. A
 /// request whose address is unknown, and a list that cannot be read, are refused.
-pub(super) fn admits(networks: &[String], address: Option<IpAddr>) -> bool {
+pub fn admits(networks: &[String], address: Option<IpAddr>) -> bool {
     networks.is_empty()
         || address.is_some_and(|address| {
             CidrList::parse(&networks.join(",")).is_ok_and(|list| list.contains(address))

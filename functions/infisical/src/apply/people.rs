@@ -5,13 +5,13 @@ use crate::{
     error::Problem,
     input::{GroupSpec, UserSpec},
     model::ActorKind,
-    password,
     records::{Records, Stored},
     user::{self, Details, USERS},
     wire,
 };
 use countersign::{
     access::{self, Identity, IdentityKind, StoredIdentity},
+    password,
     store::{Key, Table},
 };
 use serde::{Deserialize, Serialize};

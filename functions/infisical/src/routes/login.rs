@@ -8,7 +8,6 @@ use crate::{
     lockout,
     model::ActorKind,
     organization::Organization,
-    password,
     request::Call,
     session::{self, DEFAULT_TTL_SECS},
     user::{self, MACHINES},
@@ -17,7 +16,8 @@ use crate::{
 use axum::Json;
 use countersign::{
     Error,
-    access::{self, Login, TokenType, TtlLimits},
+    access::{self, Login, LoginEntity, TokenType, TtlLimits},
+    password,
     types::SecretToken,
 };
 
@@ -48,6 +48,7 @@ pub(crate) async fn universal_auth(mut call: Call) -> Answer<wire::IdentityToken
         path: call.policy_path(),
         display_name: &identity.name,
         name_in_meta: "identity",
+        entity: LoginEntity::None,
         limits: LIMITS,
         default_type: TokenType::Service,
         // A token without a record of its own could not be revoked.

@@ -1,10 +1,10 @@
 //! Passwords, kept as Argon2id hashes.
 
+use crate::{error::Error, random::Random};
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use countersign::{Error, random::Random};
 
 /// The parameters are the library's default, which is OWASP's first choice for Argon2id: 19 MiB, two passes, one lane.
 /// That is slow enough for a guesser and fits the smallest function.
@@ -13,8 +13,11 @@ fn hasher() -> Argon2<'static> {
 }
 
 /// The hash of `password`, in the PHC string format. Slow on purpose, so it happens on a thread of its own.
-pub(crate) async fn hash(password: &str, random: &dyn Random) -> Result<String, Error> {
-    let salt: [u8; 16] = countersign::random::bytes(random)?;
+///
+/// # Errors
+/// As [`Random::fill`].
+pub async fn hash(password: &str, random: &dyn Random) -> Result<String, Error> {
+    let salt: [u8; 16] = crate::random::bytes(random)?;
     let password = password.to_owned();
     on_a_thread(move || {
         let hash = hasher().hash_password_with_salt(password.as_bytes(), &salt);
@@ -26,7 +29,10 @@ pub(crate) async fn hash(password: &str, random: &dyn Random) -> Result<String, 
 }
 
 /// Whether `password` has this hash. Without one, as much time passes, and it has not.
-pub(crate) async fn has_hash(password: &str, hash: Option<&str>, random: &dyn Random) -> Result<bool, Error> {
+///
+/// # Errors
+/// As [`Random::fill`]; `Internal` where `hash` is none.
+pub async fn has_hash(password: &str, hash: Option<&str>, random: &dyn Random) -> Result<bool, Error> {
     let Some(known) = hash.map(str::to_owned) else {
         self::hash(password, random).await?;
         return Ok(false);
@@ -49,7 +55,7 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 #[cfg(test)]
 mod tests {
     use super::*;
-    use countersign::random::SystemRandomSource;
+    use crate::random::SystemRandomSource;
 
     #[tokio::test]
     async fn a_password_is_known_by_its_hash_alone() {
