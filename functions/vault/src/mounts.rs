@@ -49,6 +49,8 @@ pub enum MountType {
     Ssh,
     /// The auth method of tokens themselves.
     Token,
+    /// The auth method of people: a name and a password for a token.
+    Userpass,
 }
 
 impl MountType {
@@ -58,6 +60,7 @@ impl MountType {
             Self::Approle => "approle",
             Self::Ssh => "ssh",
             Self::Token => "token",
+            Self::Userpass => "userpass",
         }
     }
 
@@ -68,7 +71,11 @@ impl MountType {
 
     /// The auth method of that name, of those that can be enabled.
     pub fn auth_method(name: &str) -> Option<Self> {
-        (name == "approle").then_some(Self::Approle)
+        match name {
+            "approle" => Some(Self::Approle),
+            "userpass" => Some(Self::Userpass),
+            _ => None,
+        }
     }
 }
 

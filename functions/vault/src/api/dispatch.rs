@@ -279,7 +279,11 @@ impl<'v> Session<'v> {
     /// Why no row answers.
     async fn nowhere(&self) -> Failure {
         let path = &self.incoming.path;
-        if path.bare == "sys" || path.bare.starts_with("sys/") || path.bare.starts_with("auth/token/") {
+        if path.bare == "sys"
+            || ["auth/token/", "identity/", "sys/"]
+                .iter()
+                .any(|start| path.bare.starts_with(start))
+        {
             return Failure::unsupported_path();
         }
         let keys = mounts::candidates(&path.bare);

@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Map,
     /// An object with any values.
     Object,
+    /// A map of texts: an object, or `name=value`, or an array of either.
+    Pairs,
     Text,
 }
 
@@ -250,6 +252,7 @@ fn convert(kind: Kind, json: &Json) -> Result<Option<Value>, String> {
         Kind::Int => Value::Int(to_int(json)?),
         Kind::Map => Value::Map(to_map(json)?),
         Kind::Object => Value::Object(to_object(json)?),
+        Kind::Pairs => Value::Map(to_pairs(json)?),
         Kind::Text => Value::Text(to_text(json)?),
     }))
 }
@@ -378,6 +381,26 @@ fn to_object(json: &Json) -> Result<BTreeMap<String, Json>, String> {
     }
 }
 
+fn to_pairs(json: &Json) -> Result<BTreeMap<String, String>, String> {
+    match json {
+        Json::Array(items) => {
+            let mut merged = BTreeMap::new();
+            for item in items {
+                merged.extend(to_pairs(item)?);
+            }
+            Ok(merged)
+        }
+        Json::Text(text) if text.is_empty() => Ok(BTreeMap::new()),
+        Json::Text(text) => match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                Ok(BTreeMap::from([(name.trim().to_owned(), value.to_owned())]))
+            }
+            _ => Err("'' expected name=value".to_owned()),
+        },
+        _ => to_map(json),
+    }
+}
+
 fn to_map(json: &Json) -> Result<BTreeMap<String, String>, String> {
     let shown = |value: &Json| match value {
         Json::Bool(value) => Ok(value.to_string()),
@@ -439,6 +462,11 @@ mod tests {
         let merged = ok(Value::Map(BTreeMap::from(
             [("a", "1"), ("b", "true"), ("c", "<nil>")].map(|(name, value)| (name.into(), value.into())),
         )));
+        let pairs = ok(Value::Map(BTreeMap::from(
+            [("a", "1=2"), ("b", "x"), ("c", "3")].map(|(name, value)| (name.into(), value.into())),
+        )));
+        assert_eq!(one(Kind::Pairs, r#"["a=1=2", {"b": "x", "c": 3}]"#), pairs);
+        assert_eq!(one(Kind::Pairs, "\"\""), ok(Value::Map(BTreeMap::new())));
         assert_eq!(
             one(Kind::Map, r#"[{"a": 2, "b": true}, {"a": 1, "c": null}]"#),
             merged
@@ -461,6 +489,9 @@ mod tests {
             (Kind::Map, "\"a=b\""),
             (Kind::Map, "{\"a\": {}}"),
             (Kind::Object, "[1]"),
+            (Kind::Pairs, "\"a\""),
+            (Kind::Pairs, "[\"=a\"]"),
+            (Kind::Pairs, "1"),
         ] {
             assert!(one(kind, json).is_err(), "{kind:?} {json}");
         }

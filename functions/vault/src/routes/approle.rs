@@ -1,6 +1,9 @@
 //! `auth/approle`: roles, and the login with one. A role is a machine identity of the core in the mount's realm.
 
-use super::{auth_block, on};
+use super::{
+    auth_block, on,
+    token_settings::{self, count, networks, set},
+};
 use crate::{
     api::{
         Access, Answer, Call, Field, Fields, Kind, Operation, Route, Scope, duration, flag, handler, int,
@@ -12,10 +15,9 @@ use crate::{
 use countersign::{
     Error,
     access::{
-        self, Created, Identity, Login, StoredIdentity, TokenType, create_identity, delete_identity,
+        self, Created, Identity, Login, LoginEntity, StoredIdentity, create_identity, delete_identity,
         identity_by_name, list_identities, update_identity,
     },
-    types::CidrList,
 };
 use serde_json::{Value, json};
 
@@ -106,22 +108,17 @@ async fn read(call: &Call) -> Result<Answer, Failure> {
 
 fn shown(role: &Identity) -> Value {
     let bound = &role.secret.bound_cidrs;
-    json!({
-        "bind_secret_id": role.secret.required,
-        "local_secret_ids": role.details.get("local_secret_ids").is_some_and(|local| *local == json!(true)),
-        "secret_id_bound_cidrs": (!bound.is_empty()).then_some(bound),
-        "secret_id_num_uses": role.secret.num_uses,
-        "secret_id_ttl": role.secret.ttl,
-        "token_bound_cidrs": role.token.bound_cidrs,
-        "token_explicit_max_ttl": role.token.explicit_max_ttl,
-        "token_max_ttl": role.token.max_ttl,
-        "token_no_default_policy": role.token.no_default_policy,
-        "token_num_uses": role.token.num_uses,
-        "token_period": role.token.period,
-        "token_policies": role.policies,
-        "token_ttl": role.token.ttl,
-        "token_type": role.token.token_type.map_or("default", TokenType::as_str),
-    })
+    let mut shown = token_settings::shown(role);
+    shown["bind_secret_id"] = role.secret.required.into();
+    shown["local_secret_ids"] = role
+        .details
+        .get("local_secret_ids")
+        .is_some_and(|local| *local == json!(true))
+        .into();
+    shown["secret_id_bound_cidrs"] = json!((!bound.is_empty()).then_some(bound));
+    shown["secret_id_num_uses"] = role.secret.num_uses.into();
+    shown["secret_id_ttl"] = role.secret.ttl.into();
+    shown
 }
 
 /// Whether a login takes anything but the role id.
@@ -202,101 +199,11 @@ fn apply(
         )?,
     );
     set(&mut role.secret.ttl, fields.duration_secs("secret_id_ttl"));
-    let token = &mut role.token;
-    set(&mut token.bound_cidrs, networks(fields, "token_bound_cidrs")?);
-    set(
-        &mut token.explicit_max_ttl,
-        fields.duration_secs("token_explicit_max_ttl"),
-    );
-    set(&mut token.max_ttl, fields.duration_secs("token_max_ttl"));
-    set(
-        &mut token.no_default_policy,
-        fields.bool("token_no_default_policy"),
-    );
-    set(
-        &mut token.num_uses,
-        count(fields, "token_num_uses", "'token_num_uses' cannot be negative")?,
-    );
-    set(&mut token.period, fields.duration_secs("token_period"));
-    set(&mut token.ttl, fields.duration_secs("token_ttl"));
-    set(
-        &mut role.policies,
-        fields.list("token_policies").map(<[String]>::to_vec),
-    );
-    if fields.was_sent("token_type") {
-        token.token_type = token_type(fields.text("token_type"), warnings)?;
-    }
-    Ok(())
-}
-
-fn set<T>(old: &mut T, new: Option<T>) {
-    if let Some(new) = new {
-        *old = new;
-    }
-}
-
-/// A number of uses, if it was sent.
-pub(super) fn count(fields: &Fields, name: &str, refusal: &str) -> Result<Option<u64>, Failure> {
-    let count = fields.int(name).map(u64::try_from);
-    count.transpose().map_err(|_| Failure::user(refusal))
-}
-
-/// A list of networks, if it was sent, as it was written.
-pub(super) fn networks(fields: &Fields, name: &str) -> Result<Option<Vec<String>>, Failure> {
-    let Some(list) = fields.list(name) else {
-        return Ok(None);
-    };
-    if !list.is_empty() {
-        CidrList::parse(&list.join(","))
-            .map_err(|error| Failure::user(format!("invalid CIDR blocks: {error}")))?;
-    }
-    Ok(Some(list.to_vec()))
-}
-
-fn token_type(text: &str, warnings: &mut Vec<String>) -> Result<Option<TokenType>, Failure> {
-    let mut adjusted = |to: &str| warnings.push(format!("{text} has no useful meaning; adjusting to {to}"));
-    Ok(match text {
-        "" | "default" => None,
-        "batch" => Some(TokenType::Batch),
-        "service" => Some(TokenType::Service),
-        "default-batch" => {
-            adjusted("batch");
-            Some(TokenType::Batch)
-        }
-        "default-service" => {
-            adjusted("service");
-            Some(TokenType::Service)
-        }
-        _ => return Err(Failure::user(format!("invalid 'token_type' value \"{text}\""))),
-    })
+    token_settings::apply(role, fields, warnings)
 }
 
 fn check(role: &Identity, mount: &Mount, warnings: &mut Vec<String>) -> Result<(), Failure> {
-    let token = &role.token;
-    let batch = token.token_type == Some(TokenType::Batch);
-    if batch && token.period > 0 {
-        return Err(Failure::user(
-            "'token_type' cannot be 'batch' or 'default_batch' when set to generate periodic tokens",
-        ));
-    }
-    if batch && token.num_uses > 0 {
-        return Err(Failure::user(
-            "'token_type' cannot be 'batch' or 'default_batch' when set to generate tokens with limited use count",
-        ));
-    }
-    if token.max_ttl > 0 && token.ttl > token.max_ttl {
-        return Err(Failure::user(
-            "'token_ttl' cannot be greater than 'token_max_ttl'",
-        ));
-    }
-    let max_ttl = mount.ttl_limits().max_ttl;
-    if token.max_ttl > max_ttl {
-        warnings.push(
-            "token_max_ttl is greater than the backend mount's maximum TTL value; issued tokens' max TTL value will \
-             be truncated"
-                .into(),
-        );
-    }
+    token_settings::check(role, mount, warnings)?;
     if !constrained(role) {
         return Err(Failure::server(
             "at least one constraint should be enabled on the role",
@@ -345,36 +252,36 @@ async fn login(call: &Call) -> Result<Answer, Failure> {
     if client_id.is_empty() {
         return Err(Failure::server("missing role_id"));
     }
-    let (default_type, forced_type) = match mount.config.token_type.as_str() {
-        "batch" => (TokenType::Batch, Some(TokenType::Batch)),
-        "default-batch" => (TokenType::Batch, None),
-        "service" => (TokenType::Service, Some(TokenType::Service)),
-        _ => (TokenType::Service, None),
-    };
+    let (default_type, forced_type) = token_settings::types(mount);
+    let known = token_settings::known_entity(call, client_id).await?;
     let login = Login {
         realm: &mount.uuid,
         client_id,
         secret: secret.as_ref(),
         from: call.source_ip,
         path: &call.path,
-        display_name: &mount
-            .path
-            .strip_prefix("auth/")
-            .unwrap_or(&mount.path)
-            .replace('/', "-"),
+        display_name: &token_settings::display_name(mount),
         name_in_meta: "role_name",
+        entity: known
+            .as_ref()
+            .map_or(LoginEntity::Own, |entity| LoginEntity::Known(&entity.id)),
         limits: mount.ttl_limits(),
         default_type,
         forced_type,
     };
     match access::login(&call.services, &login).await {
-        Ok((_, created)) => {
+        Ok((identity, created)) => {
+            let entity = match known {
+                Some(entity) => entity,
+                // Until it is there the token is good for nothing.
+                None => token_settings::entity(call, client_id, &identity).await?,
+            };
             let Created {
                 secret,
                 token,
                 warnings,
             } = created;
-            auth_block::answer(call, secret.reveal(), &token, warnings)
+            auth_block::answer(call, secret.reveal(), &token, Some(&entity), warnings)
         }
         // Nothing is told of why, nor whether there is such a role.
         Err(Error::Unauthenticated) if secret.is_none() => Err(refused("missing secret_id")),

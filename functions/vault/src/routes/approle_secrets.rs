@@ -1,8 +1,9 @@
 //! The secret ids of a role of `auth/approle`.
 
 use super::{
-    approle::{count, find, name, networks},
+    approle::{find, name},
     auth_block, on,
+    token_settings::{count, networks},
 };
 use crate::{
     api::{Access, Answer, Call, Field, Kind, Method, Operation, Route, Scope, duration, handler, int, text},

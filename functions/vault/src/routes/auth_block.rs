@@ -6,19 +6,21 @@ use crate::{
     mounts, time,
 };
 use countersign::{
-    access::{Created, Token, TtlLimits, missing_policies},
+    access::{Caller, Created, Entity, Token, TtlLimits, entity_by_id, missing_policies},
     types::SecretToken,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The `auth` member of an answer.
 #[derive(Serialize)]
 struct Auth<'a> {
     client_token: &'a str,
     accessor: &'a str,
-    policies: &'a [String],
+    policies: Vec<&'a String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    identity_policies: &'a [String],
     token_policies: &'a [String],
     metadata: Option<&'a BTreeMap<String, String>>,
     lease_duration: u64,
@@ -30,17 +32,21 @@ struct Auth<'a> {
     num_uses: u64,
 }
 
-/// The answer that gives `token`, whose text is `client_token` where the caller may see it.
+/// The answer that gives `token`, whose text is `client_token` where the caller may see it, and which belongs to `entity`.
 pub(super) fn answer(
     call: &Call,
     client_token: &str,
     token: &Token,
+    entity: Option<&Entity>,
     warnings: Vec<String>,
 ) -> Result<Answer, Failure> {
+    let identity_policies = entity.map(|entity| &entity.policies[..]).unwrap_or_default();
+    let policies: BTreeSet<&String> = token.policies.iter().chain(identity_policies).collect();
     let auth = Auth {
         client_token,
         accessor: &token.accessor,
-        policies: &token.policies,
+        policies: policies.into_iter().collect(),
+        identity_policies,
         token_policies: &token.policies,
         metadata: token.meta.as_ref(),
         lease_duration: token.ttl(call.services.clock.now()),
@@ -61,11 +67,30 @@ pub(super) async fn created(call: &Call, created: Created) -> Result<Answer, Fai
     for name in missing_policies(&*call.services.store, &created.token.policies).await? {
         warnings.push(format!("Policy \"{name}\" does not exist"));
     }
-    answer(call, created.secret.reveal(), &created.token, warnings)
+    let entity = entity(call, &created.token).await?;
+    answer(
+        call,
+        created.secret.reveal(),
+        &created.token,
+        entity.as_ref(),
+        warnings,
+    )
+}
+
+/// The entity of `token`, as it is now. No read for the caller's, otherwise one.
+pub(super) async fn entity(call: &Call, token: &Token) -> Result<Option<Entity>, Failure> {
+    let own = call.caller.as_ref().and_then(Caller::entity);
+    match own.filter(|entity| entity.id == token.entity_id) {
+        Some(entity) => Ok(Some(entity.clone())),
+        None => {
+            let stored = entity_by_id(&*call.services.store, &token.entity_id).await?;
+            Ok(stored.map(|stored| stored.entity))
+        }
+    }
 }
 
 /// The data that a lookup of `token` gives; `id` is its text, where the caller may see it.
-pub(super) fn lookup(call: &Call, id: &str, token: &Token) -> Value {
+pub(super) async fn lookup(call: &Call, id: &str, token: &Token) -> Result<Value, Failure> {
     let mut data = json!({
         "accessor": token.accessor,
         "creation_time": token.created_at,
@@ -98,7 +123,14 @@ pub(super) fn lookup(call: &Call, id: &str, token: &Token) -> Value {
         data["last_renewal"] = time::render(renewed_at).into();
         data["last_renewal_time"] = renewed_at.into();
     }
-    data
+    let entity = entity(call, token).await?;
+    if let Some(policies) = entity
+        .map(|entity| entity.policies)
+        .filter(|policies| !policies.is_empty())
+    {
+        data["identity_policies"] = json!(policies);
+    }
+    Ok(data)
 }
 
 /// The lifetimes of the mount that a token of `path` is made at.

@@ -102,7 +102,12 @@ async fn disable(call: &Call) -> Result<Answer, Failure> {
 async fn log_out(call: &Call, mount: &Mount) -> Result<(), Failure> {
     let login = format!("{}/login", mount.path);
     let tokens = list_tokens(&call.services).await?;
-    for token in tokens.iter().filter(|token| token.path == login) {
+    // A login may name who logs in.
+    let is_from_here = |path: &str| {
+        let rest = path.strip_prefix(&login);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    for token in tokens.iter().filter(|token| is_from_here(&token.path)) {
         revoke(&call.services, &token.hash).await?;
     }
     Ok(())

@@ -48,7 +48,9 @@ async fn issue(call: &Call) -> Result<Answer, Failure> {
         .await
         .map_err(countersign::Error::from)?;
 
-    let rules = signing.role.compile_for_generated(call.mount()?);
+    let rules = signing
+        .role_for_caller(call)?
+        .compile_for_generated(call.mount()?);
     let Signed {
         serial_number,
         signed_key,

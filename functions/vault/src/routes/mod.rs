@@ -8,6 +8,8 @@ mod authorities;
 mod capabilities;
 mod certificates;
 mod config_ca;
+mod entities;
+mod entity_aliases;
 mod issue;
 mod issuers;
 mod leases;
@@ -19,7 +21,9 @@ mod roles;
 mod sign;
 mod status;
 mod token;
+mod token_settings;
 mod ui_mounts;
+mod userpass;
 mod wrapping;
 
 use crate::api::{Access, Handler, Method, Operation, Route};
@@ -33,6 +37,8 @@ pub(crate) const TABLE: &[&[Route]] = &[
     capabilities::ROUTES,
     certificates::ROUTES,
     config_ca::ROUTES,
+    entities::ROUTES,
+    entity_aliases::ROUTES,
     issue::ROUTES,
     issuers::ROUTES,
     leases::ROUTES,
@@ -44,6 +50,7 @@ pub(crate) const TABLE: &[&[Route]] = &[
     status::ROUTES,
     token::ROUTES,
     ui_mounts::ROUTES,
+    userpass::ROUTES,
     wrapping::ROUTES,
 ];
 

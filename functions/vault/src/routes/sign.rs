@@ -39,7 +39,7 @@ async fn sign(call: &Call) -> Result<Answer, Failure> {
     }
     let key = subject_key::parse(public_key)
         .map_err(|error| Failure::user(format!("failed to parse public_key as SSH key: {error}")))?;
-    let rules = signing.role.compile(call.mount()?);
+    let rules = signing.role_for_caller(call)?.compile(call.mount()?);
     let Signed {
         serial_number,
         signed_key,

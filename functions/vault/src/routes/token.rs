@@ -192,11 +192,8 @@ fn own(call: &Call) -> Result<&SecretToken, Failure> {
 }
 
 async fn lookup_self(call: &Call) -> Result<Answer, Failure> {
-    Answer::data(auth_block::lookup(
-        call,
-        own(call)?.reveal(),
-        call.caller()?.token(),
-    ))
+    let data = auth_block::lookup(call, own(call)?.reveal(), call.caller()?.token()).await?;
+    Answer::data(data)
 }
 
 async fn lookup(call: &Call) -> Result<Answer, Failure> {
@@ -205,12 +202,12 @@ async fn lookup(call: &Call) -> Result<Answer, Failure> {
     };
     let found = access::lookup(&call.services, &secret).await?;
     let found = found.ok_or_else(|| Failure::new(StatusCode::FORBIDDEN, "bad token"))?;
-    Answer::data(auth_block::lookup(call, secret.reveal(), &found.token))
+    Answer::data(auth_block::lookup(call, secret.reveal(), &found.token).await?)
 }
 
 async fn lookup_by_accessor(call: &Call) -> Result<Answer, Failure> {
     let found = by_accessor(call).await?;
-    Answer::data(auth_block::lookup(call, "", &found.token))
+    Answer::data(auth_block::lookup(call, "", &found.token).await?)
 }
 
 async fn by_accessor(call: &Call) -> Result<Stored, Failure> {
@@ -247,7 +244,8 @@ async fn extend(call: &Call, client_token: &str, found: Stored) -> Result<Answer
     let (token, warnings) = access::renew(&call.services, found, increment, limits)
         .await
         .map_err(Failure::plain)?;
-    auth_block::answer(call, client_token, &token, warnings)
+    let entity = auth_block::entity(call, &token).await?;
+    auth_block::answer(call, client_token, &token, entity.as_ref(), warnings)
 }
 
 /// The token named in the body.

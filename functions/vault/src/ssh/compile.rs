@@ -27,7 +27,7 @@ fn or_system(secs: u64) -> u64 {
 }
 
 impl CaRole {
-    /// The rules of this role at `mount`. How the CA key signs is decided when its type is known:
+    /// The rules of this role at `mount`, whose templates are filled in. How the CA key signs is decided when its type is known:
     /// [`signature_algorithm`](Self::signature_algorithm).
     pub(crate) fn compile(&self, mount: &Mount) -> Role {
         let rules = |principals| CertTypeRules {
@@ -38,7 +38,7 @@ impl CaRole {
                 values: BTreeMap::new(),
             },
             extensions: OptionRules {
-                default: self.rendered_extensions(),
+                default: self.default_extensions.clone(),
                 allowed: extension_names(&self.allowed_extensions),
                 values: BTreeMap::new(),
             },
@@ -116,13 +116,6 @@ impl CaRole {
         }
     }
 
-    /// The default extensions of a caller without an entity: those that would need one are left out.
-    fn rendered_extensions(&self) -> BTreeMap<String, String> {
-        let is_kept = |value: &str| !self.default_extensions_template || !is_template(value);
-        let kept = self.default_extensions.iter().filter(|(_, value)| is_kept(value));
-        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
-    }
-
     /// How a CA key whose own algorithm is `native` signs for this role. `None` where only SHA-1 would do.
     pub(crate) fn signature_algorithm(&self, native: SignatureAlgorithm) -> Option<SignatureAlgorithm> {
         match (self.algorithm_signer, native) {
@@ -135,12 +128,6 @@ impl CaRole {
             (AlgorithmSigner::SshRsa, _) => None,
         }
     }
-}
-
-/// Whether `text` holds a complete `{{ … }}`.
-pub(crate) fn is_template(text: &str) -> bool {
-    let inner = text.split_once("{{").and_then(|(_, rest)| rest.split_once("}}"));
-    inner.is_some_and(|(inner, _)| !inner.trim().is_empty())
 }
 
 /// The parts between commas: trimmed, sorted, each once, none empty.

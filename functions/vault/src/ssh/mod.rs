@@ -10,3 +10,4 @@ pub(crate) mod retiring;
 pub(crate) mod role;
 pub(crate) mod signing;
 pub(crate) mod subject_key;
+pub(crate) mod templates;

@@ -6,6 +6,7 @@ use super::{
     issuers::Issuers,
     key_id::KeyIdParts,
     role::{CaRole, DEFAULT_ISSUER, VaultRole},
+    templates,
 };
 use crate::{
     api::{Call, Field, Kind, map, text},
@@ -67,6 +68,23 @@ impl Signing {
         }))
     }
 
+    /// The role for this caller and this request.
+    ///
+    /// # Errors
+    /// As [`CaRole::for_caller`].
+    pub(crate) fn role_for_caller(&self, call: &Call) -> Result<CaRole, Failure> {
+        let fields = &call.fields;
+        let cert_type = match fields.text("cert_type") {
+            "host" => CertType::Host,
+            _ => CertType::User,
+        };
+        let asks_principals = !compile::names(fields.text("valid_principals")).is_empty();
+        let asks_extensions = fields.map("extensions").is_some_and(|asked| !asked.is_empty());
+        let (caller, now) = (call.caller.as_ref(), call.services.clock.now());
+        self.role
+            .for_caller(caller, cert_type, asks_principals, asks_extensions, now)
+    }
+
     /// Certifies `subject_key` as the fields ask. `rules` are those of the role, perhaps with a word changed.
     pub(crate) async fn sign(
         &self,
@@ -102,7 +120,7 @@ impl Signing {
         Ok(Signed {
             serial_number: format!("{:x}", issued.certificate.fields().serial.value()),
             signed_key: format!("{}\n", issued.certificate.to_line()),
-            warnings: self.warnings(&request),
+            warnings: self.warnings(call, &request),
         })
     }
 
@@ -150,11 +168,12 @@ impl Signing {
         }
     }
 
-    fn warnings(&self, request: &Request) -> Vec<String> {
+    fn warnings(&self, call: &Call, request: &Request) -> Vec<String> {
         let mut defaults = self.role.default_extensions.values();
-        let lacks_entity = request.extensions.is_none()
+        let lacks_entity = call.caller.as_ref().and_then(Caller::entity).is_none()
+            && request.extensions.is_none()
             && self.role.default_extensions_template
-            && defaults.any(|value| compile::is_template(value));
+            && defaults.any(|value| templates::is_template(value));
         let text = "default_extension templating enabled with at least one extension requiring identity templating, \
                     but the caller has no identity: extensions that need one are left out";
         lacks_entity.then(|| text.to_owned()).into_iter().collect()

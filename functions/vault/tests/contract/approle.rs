@@ -161,8 +161,8 @@ async fn a_login_gives_a_token() {
     let counts = server.store.take_counts();
     assert_eq!(
         (counts.reads, counts.writes, counts.queries),
-        (3, 1, 0),
-        "the mount, the client, its secret"
+        (6, 2, 0),
+        "the mount, its entity, the client, its secret; and since there is none yet, its entity again"
     );
     let auth = &answer["auth"];
     assert_eq!(answer["data"], Value::Null);

@@ -39,7 +39,7 @@ async fn case_135_what_is_asked_replaces_the_defaults() {
 }
 
 #[tokio::test]
-async fn case_136_without_an_entity_templated_extensions_are_left_out_with_a_warning() {
+async fn without_an_entity_templated_extensions_are_left_out_with_a_warning() {
     let server = Server::with_role(json!({
         "allowed_users": "*", "default_extensions_template": true,
         "default_extensions": { "login@zipzap.com": "{{identity.entity.aliases.x.name}}, y", "permit-pty": "" },

@@ -8,6 +8,7 @@ mod bad_input;
 mod ca;
 mod extensions;
 mod http;
+mod identity;
 mod issue;
 mod issuers;
 mod key_policy;

@@ -92,7 +92,7 @@ async fn case_121_122_as_terraform_asks() {
 }
 
 #[tokio::test]
-async fn case_115_116_without_an_entity_a_template_is_a_text_like_any_other() {
+async fn without_an_entity_a_template_is_a_text_like_any_other() {
     let template = "{{identity.entity.metadata.ssh_username}}";
     let server = Server::with_role(json!({ "allowed_users": template, "default_user": template })).await;
     assert_eq!(server.sign(json!({})).await.principals(), [template]);

@@ -7,8 +7,9 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// What nobody needs a token for.
-const PUBLIC: [(&str, &str); 12] = [
+const PUBLIC: [(&str, &str); 13] = [
     ("update", "auth/approle/login"),
+    ("update", "auth/userpass/login/x"),
     ("read", "ssh/issuer/x/public_key"),
     ("read", "ssh/public_key"),
     ("head", "sys/health"),
@@ -51,6 +52,8 @@ async fn server() -> Server {
     let server = Server::with_role(json!({})).await;
     let approle = json!({ "type": "approle" });
     server.write("sys/auth/approle", approle).await.expect(204);
+    let userpass = json!({ "type": "userpass" });
+    server.write("sys/auth/userpass", userpass).await.expect(204);
     server
 }
 
@@ -163,6 +166,8 @@ async fn what_is_not_there_is_hidden_from_strangers() {
         ("sys/nothing", 404, "unsupported path"),
         ("auth/token/nothing", 404, "unsupported path"),
         ("auth/approle/nothing", 404, "unsupported path"),
+        ("auth/userpass/nothing", 404, "unsupported path"),
+        ("identity/nothing", 404, "unsupported path"),
         ("auth/nowhere/login", 404, "no handler for route"),
         ("nowhere", 404, "no handler for route"),
         ("nowhere/public_key", 404, "no handler for route"),

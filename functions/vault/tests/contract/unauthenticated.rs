@@ -17,6 +17,10 @@ async fn case_159_162_every_path_needs_a_token() {
         .write("sys/auth/approle", json!({ "type": "approle" }))
         .await
         .expect(204);
+    server
+        .write("sys/auth/userpass", json!({ "type": "userpass" }))
+        .await
+        .expect(204);
     let mut count = 0;
     for (path, operations) in countersign_vault::paths() {
         for (method, operation) in [

@@ -1,0 +1,864 @@
+//! `identity/…`, `auth/userpass`, and what a role's templates make of both: cases 108 to 116, 134, 136.
+
+use crate::support::{ED25519, NOW, Reply, Server};
+use countersign::{
+    ssh::PublicKey,
+    store::faulty::{Fail, Fault, Operation},
+};
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "correct horse battery staple";
+
+/// A CA with `auth/userpass`, where `bob` has a password and the policy `signer`.
+async fn server() -> Server {
+    let server = Server::with_ca().await;
+    server
+        .write("sys/auth/userpass", json!({ "type": "userpass" }))
+        .await
+        .expect(204);
+    server
+        .write(
+            "sys/policies/acl/signer",
+            json!({ "policy": r#"path "ssh/*" { capabilities = ["update"] }"# }),
+        )
+        .await
+        .expect(204);
+    user(&server, "bob").await;
+    server
+}
+
+async fn user(server: &Server, name: &str) {
+    let fields = json!({ "password": PASSWORD, "token_policies": "signer" });
+    server
+        .write(&format!("auth/userpass/users/{name}"), fields)
+        .await
+        .expect(204);
+}
+
+async fn login(server: &Server, name: &str, password: &str) -> Reply {
+    let path = format!("auth/userpass/login/{name}");
+    let body = json!({ "password": password }).to_string();
+    server.call_without_token("PUT", &path, body).await
+}
+
+/// The `auth` block of a login.
+async fn logged_in(server: &Server, name: &str) -> Value {
+    login(server, name, PASSWORD).await.expect(200).json()["auth"].clone()
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value[name].as_str().unwrap()
+}
+
+/// The token of `bob`, whose entity has this metadata.
+async fn bob_with(server: &Server, metadata: Value) -> String {
+    let auth = logged_in(server, "bob").await;
+    let path = format!("identity/entity/id/{}", text(&auth, "entity_id"));
+    server
+        .write(&path, json!({ "metadata": metadata }))
+        .await
+        .expect(204);
+    text(&auth, "client_token").to_owned()
+}
+
+async fn sign(server: &Server, token: &str, fields: Value) -> Reply {
+    let mut body = json!({ "public_key": ED25519 });
+    body.as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
+    server.call_as(token, "PUT", "ssh/sign/r", body).await
+}
+
+async fn accessor(server: &Server) -> String {
+    let mount = server.read("sys/mounts/auth/userpass").await.data();
+    text(&mount, "accessor").to_owned()
+}
+
+#[tokio::test]
+async fn case_108_domains_are_filled_in() {
+    let server = server().await;
+    let token = bob_with(&server, json!({ "ssh_username": "bobby" })).await;
+    let domain = "{{ identity.entity.metadata.ssh_username }}.example.com";
+    server
+        .role(
+            "r",
+            json!({
+                "allow_host_certificates": true, "allow_subdomains": true, "allow_bare_domains": true,
+                "allowed_domains": domain, "allowed_domains_template": true,
+            }),
+        )
+        .await;
+    let host = |name: &str| json!({ "cert_type": "host", "valid_principals": name });
+    let principals = sign(&server, &token, host("foo.bobby.example.com"))
+        .await
+        .principals();
+    assert_eq!(principals, ["foo.bobby.example.com"]);
+    sign(&server, &token, host("foo.alice.example.com"))
+        .await
+        .refused_by_user_error("foo.alice.example.com is not a valid value for valid_principals");
+    // A name with a dot could be anybody's domain, but it cannot be a pattern.
+    for bad in ["*", "a*", "?", "a,b", "a\tb"] {
+        let token = bob_with(&server, json!({ "ssh_username": bad })).await;
+        sign(&server, &token, host("foo.bobby.example.com"))
+            .await
+            .refused_with(400, "template substitution contains forbidden value");
+    }
+}
+
+#[tokio::test]
+async fn case_109_111_112_113_users_are_filled_in() {
+    let server = server().await;
+    let token = bob_with(&server, json!({ "ssh_username": "bobby" })).await;
+    for (template, user) in [
+        ("{{identity.entity.metadata.ssh_username}}", "bobby"),
+        ("ssh-{{identity.entity.metadata.ssh_username}}", "ssh-bobby"),
+        (
+            "root,user-{{ identity.entity.metadata.ssh_username }}",
+            "user-bobby",
+        ),
+    ] {
+        server
+            .role(
+                "r",
+                json!({ "allowed_users": template, "allowed_users_template": true }),
+            )
+            .await;
+        let asked = json!({ "valid_principals": user });
+        assert_eq!(sign(&server, &token, asked).await.principals(), [user]);
+        sign(&server, &token, json!({ "valid_principals": "alice" }))
+            .await
+            .expect(400);
+    }
+    let template = "user-{{identity.entity.metadata.ssh_username}}";
+    server
+        .role(
+            "r",
+            json!({
+                "allowed_users": template, "allowed_users_template": true,
+                "default_user": template, "default_user_template": true,
+            }),
+        )
+        .await;
+    assert_eq!(
+        sign(&server, &token, json!({})).await.principals(),
+        ["user-bobby"]
+    );
+    // `issue` too.
+    let issued = server
+        .call_as(&token, "PUT", "ssh/issue/r", json!({ "key_type": "ed25519" }))
+        .await;
+    assert_eq!(issued.principals(), ["user-bobby"]);
+}
+
+#[tokio::test]
+async fn case_110_114_a_comma_in_metadata_is_more_than_one_name_only_where_the_role_says_so() {
+    let server = server().await;
+    let token = bob_with(&server, json!({ "ssh_username": "alice,root" })).await;
+    let template = "{{identity.entity.metadata.ssh_username}}";
+    let role = |commas: bool| {
+        json!({
+            "allowed_users": template, "allowed_users_template": true,
+            "allow_commas_in_identity_templates": commas,
+        })
+    };
+    server.role("r", role(false)).await;
+    sign(&server, &token, json!({ "valid_principals": "root" })).await.refused_by_user_error(
+        "template '{{identity.entity.metadata.ssh_username}}' could not be rendered -> template substitution contains \
+         forbidden value \",\"",
+    );
+    server.role("r", role(true)).await;
+    for user in ["alice", "root"] {
+        assert_eq!(
+            sign(&server, &token, json!({ "valid_principals": user }))
+                .await
+                .principals(),
+            [user]
+        );
+    }
+    sign(&server, &token, json!({ "valid_principals": "alice,bob" }))
+        .await
+        .expect(400);
+    // A wildcard is none, whatever the role says.
+    let token = bob_with(&server, json!({ "ssh_username": "*" })).await;
+    sign(&server, &token, json!({ "valid_principals": "root" }))
+        .await
+        .refused_with(400, "forbidden value \"*\"");
+}
+
+#[tokio::test]
+async fn case_115_116_a_template_without_its_flag_is_a_text_for_everybody() {
+    let server = server().await;
+    let token = bob_with(&server, json!({ "ssh_username": "bobby" })).await;
+    let template = "{{identity.entity.metadata.ssh_username}}";
+    server
+        .role(
+            "r",
+            json!({ "allowed_users": template, "allowed_users_template": true, "default_user": template }),
+        )
+        .await;
+    sign(&server, &token, json!({}))
+        .await
+        .refused_by_user_error(&format!("{template} is not a valid value for valid_principals"));
+    server
+        .role(
+            "r",
+            json!({ "allowed_users": template, "default_user": template }),
+        )
+        .await;
+    assert_eq!(sign(&server, &token, json!({})).await.principals(), [template]);
+}
+
+#[tokio::test]
+async fn what_a_caller_does_not_have_fails_the_whole_list() {
+    let server = server().await;
+    let token = bob_with(&server, json!({})).await;
+    let reason = "no value could be found for one of the template directives";
+    for template in [
+        "root,{{identity.entity.metadata.none}}",
+        "root,{{identity.groups.names.admins.name}}",
+        "root,{{identity.entity.aliases.auth_other_1.name}}",
+    ] {
+        server
+            .role(
+                "r",
+                json!({ "allowed_users": template, "allowed_users_template": true }),
+            )
+            .await;
+        sign(&server, &token, json!({ "valid_principals": "root" }))
+            .await
+            .refused_by_user_error(&format!(
+                "template '{template}' could not be rendered -> {reason}"
+            ));
+    }
+    // Another type of certificate does not need it, and neither does a user who is named.
+    server
+        .role(
+            "r",
+            json!({
+                "allow_host_certificates": true, "allowed_domains": "*", "allowed_users": "root",
+                "allowed_domains_template": true, "default_user": "{{x}}", "default_user_template": true,
+            }),
+        )
+        .await;
+    sign(
+        &server,
+        &token,
+        json!({ "cert_type": "host", "valid_principals": "h" }),
+    )
+    .await
+    .expect(200);
+    sign(&server, &token, json!({ "valid_principals": "root" }))
+        .await
+        .expect(200);
+    sign(&server, &token, json!({}))
+        .await
+        .refused_with(400, "template '{{x}}' could not be rendered");
+}
+
+#[tokio::test]
+async fn case_134_the_key_id_names_the_user() {
+    let server = server().await;
+    server.role("r", json!({ "allowed_users": "root" })).await;
+    let token = text(&logged_in(&server, "bob").await, "client_token").to_owned();
+    let certificate = sign(&server, &token, json!({ "valid_principals": "root" }))
+        .await
+        .certificate();
+    let hash = PublicKey::from_line(ED25519).unwrap().sha256_hex();
+    assert_eq!(certificate.key_id.as_str(), format!("vault-userpass-bob-{hash}"));
+}
+
+#[tokio::test]
+async fn case_136_137_138_extensions_are_filled_in() {
+    let server = server().await;
+    server
+        .write("sys/mounts/ssh/tune", json!({ "default_lease_ttl": "16h" }))
+        .await
+        .expect(204);
+    let name = format!("{{{{identity.entity.aliases.{}.name}}}}", accessor(&server).await);
+    server
+        .role("r", json!({
+            "allowed_users": "*", "allowed_extensions": "login@zipzap.com", "default_extensions_template": true,
+            "default_extensions": {
+                "login@foobar.com": name, "login@foobar2.com": format!("{name}, {name}_foobar"), "permit-pty": "",
+            },
+        }))
+        .await;
+    let token = text(&logged_in(&server, "bob").await, "client_token").to_owned();
+    let root = json!({ "valid_principals": "root" });
+    let reply = sign(&server, &token, root.clone()).await.expect(200);
+    assert!(reply.json()["warnings"].is_null());
+    let certificate = reply.certificate();
+    assert_eq!(certificate.extensions.value("login@foobar.com"), Some("bob"));
+    assert_eq!(
+        certificate.extensions.value("login@foobar2.com"),
+        Some("bob, bob_foobar")
+    );
+    assert_eq!(certificate.extensions.value("permit-pty"), Some(""));
+    assert_eq!(certificate.validity.length_secs(), 16 * 3600 + 30);
+    let ask = |name: &str| json!({ "valid_principals": "root", "extensions": { name: "some" } });
+    let certificate = sign(&server, &token, ask("login@zipzap.com")).await.certificate();
+    assert_eq!(certificate.extensions.value("login@foobar.com"), None);
+    sign(&server, &token, ask("login@foobar.com")).await.expect(400);
+    // Root has no identity: the fixed one is left, with a warning.
+    let reply = server.sign(root).await.expect(200);
+    assert!(
+        reply.json()["warnings"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("default_extension templating enabled")
+    );
+    assert_eq!(reply.certificate().extensions.value("login@foobar.com"), None);
+}
+
+#[tokio::test]
+async fn a_login_makes_an_entity_and_its_children_belong_to_it() {
+    let server = server().await;
+    let auth = logged_in(&server, "BOB").await;
+    assert_eq!(auth["policies"], json!(["default", "signer"]));
+    assert_eq!(auth["metadata"], json!({ "username": "bob" }));
+    assert!(auth.get("identity_policies").is_none());
+    let id = text(&auth, "entity_id");
+    let entity = server.read(&format!("identity/entity/id/{id}")).await.data();
+    let accessor = accessor(&server).await;
+    let alias = &entity["aliases"][0];
+    assert_eq!(
+        (
+            text(alias, "name"),
+            text(alias, "mount_accessor"),
+            text(alias, "mount_path"),
+            text(alias, "mount_type")
+        ),
+        ("bob", accessor.as_str(), "auth/userpass/", "userpass")
+    );
+    // The same again.
+    assert_eq!(text(&logged_in(&server, "bob").await, "entity_id"), id);
+    let token = text(&auth, "client_token");
+    let own = server
+        .call_as(token, "GET", "auth/token/lookup-self", Value::Null)
+        .await
+        .data();
+    assert_eq!(
+        (text(&own, "entity_id"), text(&own, "display_name")),
+        (id, "userpass-bob")
+    );
+    let policy = r#"path "auth/token/create" { capabilities = ["update"] }"#;
+    server
+        .write("sys/policies/acl/parent", json!({ "policy": policy }))
+        .await
+        .expect(204);
+    let path = format!("identity/entity/id/{id}");
+    server
+        .write(&path, json!({ "policies": ["parent"] }))
+        .await
+        .expect(204);
+    let child = server
+        .call_as(token, "POST", "auth/token/create", json!({}))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(child["auth"]["entity_id"], id);
+    assert_eq!(child["auth"]["identity_policies"], json!(["parent"]));
+    assert_eq!(child["auth"]["token_policies"], json!(["default", "signer"]));
+    assert_eq!(child["auth"]["policies"], json!(["default", "parent", "signer"]));
+    let own = server
+        .call_as(token, "GET", "auth/token/lookup-self", Value::Null)
+        .await
+        .data();
+    assert_eq!(
+        (&own["policies"], &own["identity_policies"]),
+        (&json!(["default", "signer"]), &json!(["parent"]))
+    );
+    let may = server
+        .call_as(
+            token,
+            "POST",
+            "sys/capabilities-self",
+            json!({ "path": "auth/token/create" }),
+        )
+        .await
+        .data();
+    assert_eq!(may["capabilities"], json!(["update"]));
+    // Root's children belong to nobody.
+    assert_eq!(server.token(json!({})).await["entity_id"], "");
+}
+
+#[tokio::test]
+async fn an_approle_login_belongs_to_an_entity_too() {
+    let server = server().await;
+    server
+        .write("sys/auth/approle", json!({ "type": "approle" }))
+        .await
+        .expect(204);
+    let fields = json!({ "token_policies": "signer" });
+    server.write("auth/approle/role/ci", fields).await.expect(204);
+    let role_id = text(
+        &server.read("auth/approle/role/ci/role-id").await.data(),
+        "role_id",
+    )
+    .to_owned();
+    let login = async || {
+        let secret = server
+            .write("auth/approle/role/ci/secret-id", json!({}))
+            .await
+            .data();
+        let body = json!({ "role_id": role_id, "secret_id": secret["secret_id"] });
+        server.write("auth/approle/login", body).await.expect(200).json()["auth"].clone()
+    };
+    let first = login().await;
+    let id = text(&first, "entity_id");
+    let entity = server.read(&format!("identity/entity/id/{id}")).await.data();
+    assert_eq!(text(&entity["aliases"][0], "name"), role_id);
+    assert_eq!(text(&login().await, "entity_id"), id);
+    server
+        .write(
+            &format!("identity/entity/id/{id}"),
+            json!({ "metadata": { "user": "deploy" } }),
+        )
+        .await
+        .expect(204);
+    let template = "{{identity.entity.metadata.user}}";
+    server
+        .role(
+            "r",
+            json!({ "allowed_users": template, "allowed_users_template": true }),
+        )
+        .await;
+    let token = text(&first, "client_token");
+    let principals = sign(&server, token, json!({ "valid_principals": "deploy" }))
+        .await
+        .principals();
+    assert_eq!(principals, ["deploy"]);
+    // Another role id is another name of the same identity.
+    server
+        .write("auth/approle/role/ci/role-id", json!({ "role_id": "mine" }))
+        .await
+        .expect(204);
+    let secret = server
+        .write("auth/approle/role/ci/secret-id", json!({}))
+        .await
+        .data();
+    let body = json!({ "role_id": "mine", "secret_id": secret["secret_id"] });
+    let auth = server.write("auth/approle/login", body).await.expect(200).json()["auth"].clone();
+    assert_eq!(text(&auth, "entity_id"), id);
+    let entity = server.read(&format!("identity/entity/id/{id}")).await.data();
+    assert_eq!(text(&entity["aliases"][0], "name"), "mine");
+}
+
+#[tokio::test]
+async fn an_entity_that_is_disabled_or_gone_lets_nobody_in() {
+    let server = server().await;
+    let auth = logged_in(&server, "bob").await;
+    let (id, token) = (text(&auth, "entity_id"), text(&auth, "client_token"));
+    let path = format!("identity/entity/id/{id}");
+    let own = async || {
+        server
+            .call_as(token, "GET", "auth/token/lookup-self", Value::Null)
+            .await
+    };
+    own().await.expect(200);
+    server.write(&path, json!({ "disabled": true })).await.expect(204);
+    own().await.refused_with(403, "permission denied");
+    login(&server, "bob", PASSWORD)
+        .await
+        .refused_with(403, "permission denied");
+    server
+        .write(&path, json!({ "disabled": "false" }))
+        .await
+        .expect(204);
+    own().await.expect(200);
+    server.delete(&path).await.expect(204);
+    own().await.refused_with(403, "permission denied");
+    server.read(&path).await.refused_silently(404);
+    // The next login makes another one.
+    let auth = logged_in(&server, "bob").await;
+    let entity = server
+        .read(&format!("identity/entity/id/{}", text(&auth, "entity_id")))
+        .await
+        .data();
+    assert_eq!(
+        (entity["aliases"].as_array().unwrap().len(), &entity["metadata"]),
+        (1, &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn entities_are_made_read_changed_listed_and_deleted() {
+    let server = server().await;
+    server.list("identity/entity/id").await.refused_silently(404);
+    let fields = json!({ "name": "Alice", "metadata": "team=ops=1", "policies": "b,A,b" });
+    let made = server.write("identity/entity", fields).await.data();
+    let id = text(&made, "id").to_owned();
+    assert_eq!((text(&made, "name"), &made["aliases"]), ("Alice", &Value::Null));
+    let shown = json!({
+        "aliases": [], "creation_time": "2027-01-15T08:00:00Z", "direct_group_ids": [], "disabled": false,
+        "group_ids": [], "id": id, "inherited_group_ids": [], "last_update_time": "2027-01-15T08:00:00Z",
+        "merged_entity_ids": null, "metadata": { "team": "ops=1" }, "name": "Alice", "namespace_id": "root",
+        "policies": ["a", "b"],
+    });
+    for path in [
+        format!("identity/entity/id/{id}"),
+        "identity/entity/name/alice".into(),
+    ] {
+        assert_eq!(server.read(&path).await.data(), shown);
+    }
+    for body in [json!({ "id": id }), json!({ "name": "ALICE" })] {
+        assert_eq!(server.write("identity/lookup/entity", body).await.data(), shown);
+    }
+    server
+        .write("identity/lookup/entity", json!({ "name": "nobody" }))
+        .await
+        .expect(204);
+    server
+        .write("identity/lookup/entity", json!({}))
+        .await
+        .expect(400);
+    server.clock.set(NOW + 5);
+    // By name, by id, and by the id in the body; what is not named stays.
+    server
+        .write(
+            "identity/entity",
+            json!({ "name": "alice", "metadata": { "x": "y" } }),
+        )
+        .await
+        .expect(204);
+    server
+        .write("identity/entity/name/Alice", json!({ "policies": [] }))
+        .await
+        .expect(204);
+    server
+        .write("identity/entity", json!({ "id": id, "name": "carol" }))
+        .await
+        .expect(204);
+    let data = server.read("identity/entity/name/carol").await.data();
+    assert_eq!(
+        (
+            &data["metadata"],
+            &data["policies"],
+            text(&data, "last_update_time")
+        ),
+        (&json!({ "x": "y" }), &json!([]), "2027-01-15T08:00:05Z")
+    );
+    server
+        .read("identity/entity/name/alice")
+        .await
+        .refused_silently(404);
+    server
+        .write("identity/entity/name/team/dave", json!({}))
+        .await
+        .expect(200);
+    assert_eq!(
+        server.list("identity/entity/name").await.data()["keys"],
+        json!(["carol", "team/dave"])
+    );
+    let list = server.list("identity/entity/id").await.data();
+    assert_eq!(list["key_info"][&id], json!({ "aliases": [], "name": "carol" }));
+    for (body, text) in [
+        (json!({ "id": "none" }), "entity not found from id"),
+        (
+            json!({ "name": "x", "policies": "root" }),
+            "policies cannot contain root",
+        ),
+        (
+            json!({ "name": "x", "metadata": { "a": "b".repeat(513) } }),
+            "invalid metadata: a value has at most",
+        ),
+        (
+            json!({ "name": "x", "metadata": { "a".repeat(129): "b" } }),
+            "invalid metadata: a name has 1 to",
+        ),
+        (json!({ "name": "x", "metadata": "a" }), "for field \"metadata\""),
+        (json!({ "name": "a\nb" }), "no control characters"),
+        (json!({ "id": id, "name": "team/dave" }), "another entity's"),
+    ] {
+        server
+            .write("identity/entity", body)
+            .await
+            .refused_with(400, text);
+    }
+    server.delete("identity/entity/name/carol").await.expect(204);
+    server
+        .delete(&format!("identity/entity/id/{id}"))
+        .await
+        .expect(204);
+    let dave = server.read("identity/entity/name/team/dave").await.data();
+    let several = json!({ "entity_ids": [dave["id"], "none"] });
+    server
+        .write("identity/entity/batch-delete", several)
+        .await
+        .expect(204);
+    server.list("identity/entity/name").await.refused_silently(404);
+}
+
+#[tokio::test]
+async fn aliases_say_who_logs_in() {
+    let server = server().await;
+    let accessor = accessor(&server).await;
+    let entity = server
+        .write(
+            "identity/entity",
+            json!({ "name": "robert", "metadata": { "ssh_username": "rob" } }),
+        )
+        .await
+        .data();
+    let id = text(&entity, "id");
+    let fields = json!({
+        "name": "bob", "canonical_id": id, "mount_accessor": accessor, "custom_metadata": { "unit": "7" },
+    });
+    let made = server.write("identity/entity-alias", fields).await.data();
+    let alias_id = text(&made, "id");
+    assert_eq!(text(&made, "canonical_id"), id);
+    // Who logs in is the one that was set up.
+    let auth = logged_in(&server, "bob").await;
+    assert_eq!(text(&auth, "entity_id"), id);
+    let template = format!(
+        "{{{{identity.entity.metadata.ssh_username}}}}-{{{{identity.entity.aliases.{accessor}.custom_metadata.unit}}}}"
+    );
+    server
+        .role(
+            "r",
+            json!({ "allowed_users": template, "allowed_users_template": true }),
+        )
+        .await;
+    let token = text(&auth, "client_token");
+    sign(&server, token, json!({ "valid_principals": "rob-7" }))
+        .await
+        .expect(200);
+
+    let shown = server
+        .read(&format!("identity/entity-alias/id/{alias_id}"))
+        .await
+        .data();
+    assert_eq!(
+        shown,
+        json!({
+            "canonical_id": id, "creation_time": "2027-01-15T08:00:00Z", "custom_metadata": { "unit": "7" },
+            "id": alias_id, "last_update_time": "2027-01-15T08:00:00Z", "local": false,
+            "merged_from_canonical_ids": null, "metadata": null, "mount_accessor": accessor,
+            "mount_path": "auth/userpass/", "mount_type": "userpass", "name": "bob", "namespace_id": "root",
+        })
+    );
+    let list = server.list("identity/entity-alias/id").await.data();
+    assert_eq!(list["keys"], json!([alias_id]));
+    assert_eq!(text(&list["key_info"][alias_id], "canonical_id"), id);
+    for body in [
+        json!({ "alias_id": alias_id }),
+        json!({ "alias_name": "bob", "alias_mount_accessor": accessor }),
+    ] {
+        assert_eq!(
+            text(&server.write("identity/lookup/entity", body).await.data(), "id"),
+            id
+        );
+    }
+    // It moves to another entity, with its logins.
+    let other = server
+        .write("identity/entity", json!({ "name": "other" }))
+        .await
+        .data();
+    let moved = json!({ "name": "bob", "canonical_id": other["id"], "mount_accessor": accessor });
+    assert_eq!(
+        server.write("identity/entity-alias", moved).await.data()["id"],
+        alias_id
+    );
+    assert_eq!(logged_in(&server, "bob").await["entity_id"], other["id"]);
+    let old = server.read(&format!("identity/entity/id/{id}")).await.data();
+    assert_eq!(old["aliases"], json!([]));
+    // It is renamed, and somebody else logs in with the old name.
+    let path = format!("identity/entity-alias/id/{alias_id}");
+    server.write(&path, json!({ "name": "bobby" })).await.expect(200);
+    assert_ne!(logged_in(&server, "bob").await["entity_id"], other["id"]);
+    server.delete(&path).await.expect(204);
+    server.delete(&path).await.expect(204);
+    server.read(&path).await.refused_silently(404);
+}
+
+#[tokio::test]
+async fn an_alias_needs_a_name_a_mount_and_room() {
+    let server = server().await;
+    let accessor = accessor(&server).await;
+    let entity = server
+        .write("identity/entity", json!({ "name": "robert" }))
+        .await
+        .data();
+    let fields = json!({ "name": "bob", "canonical_id": entity["id"], "mount_accessor": accessor });
+    server
+        .write("identity/entity-alias", fields.clone())
+        .await
+        .expect(200);
+    let with = |name: &str, value: Value| {
+        let mut changed = fields.clone();
+        changed[name] = value;
+        changed
+    };
+    for (body, text) in [
+        (with("name", json!("")), "missing alias name"),
+        (with("name", json!("x".repeat(513))), "at most 512 bytes"),
+        (with("mount_accessor", json!("")), "missing mount_accessor"),
+        (
+            with("mount_accessor", json!("auth_x_1")),
+            "invalid mount accessor \"auth_x_1\"",
+        ),
+        (with("canonical_id", json!("none")), "invalid canonical ID"),
+        (with("id", json!("none")), "invalid alias id"),
+        (with("custom_metadata", json!({ "": "x" })), "invalid metadata"),
+        (
+            with("name", json!("second")),
+            "Alias already exists for requested entity and mount accessor",
+        ),
+    ] {
+        server
+            .write("identity/entity-alias", body)
+            .await
+            .refused_with(400, text);
+    }
+}
+
+#[tokio::test]
+async fn users_are_made_read_changed_listed_and_deleted() {
+    let server = server().await;
+    let write =
+        async |path: &str, body: Value| server.write(&format!("auth/userpass/users/{path}"), body).await;
+    write("alice", json!({ "token_policies": "a" }))
+        .await
+        .refused_by_user_error("missing password");
+    write("alice", json!({ "password": "" }))
+        .await
+        .refused_by_user_error("missing password");
+    write("alice", json!({ "password": "x".repeat(1025) }))
+        .await
+        .refused_with(400, "password is longer than");
+    write(
+        "alice",
+        json!({ "password": "one", "policies": "a", "ttl": "1h", "max_ttl": "2h" }),
+    )
+    .await
+    .expect(204);
+    let shown = server.read("auth/userpass/users/Alice").await.data();
+    assert_eq!(
+        shown,
+        json!({
+            "token_bound_cidrs": [], "token_explicit_max_ttl": 0, "token_max_ttl": 7200,
+            "token_no_default_policy": false, "token_num_uses": 0, "token_period": 0, "token_policies": ["a"],
+            "token_ttl": 3600, "token_type": "default",
+        })
+    );
+    assert_eq!(
+        server.list("auth/userpass/users").await.data()["keys"],
+        json!(["alice", "bob"])
+    );
+    login(&server, "alice", "one").await.expect(200);
+    write("alice/password", json!({ "password": "two" }))
+        .await
+        .expect(204);
+    write("alice/policies", json!({ "policies": "x,y" }))
+        .await
+        .expect(204);
+    login(&server, "alice", "one")
+        .await
+        .refused_by_user_error("invalid username or password");
+    let auth = login(&server, "alice", "two").await.expect(200).json()["auth"].clone();
+    assert_eq!(
+        (&auth["token_policies"], &auth["lease_duration"]),
+        (&json!(["default", "x", "y"]), &json!(3600))
+    );
+    write("carol/password", json!({ "password": "x" }))
+        .await
+        .refused_by_user_error("username does not exist");
+    write("carol/policies", json!({}))
+        .await
+        .refused_by_user_error("username does not exist");
+    server.delete("auth/userpass/users/alice").await.expect(204);
+    server.delete("auth/userpass/users/alice").await.expect(204);
+    server
+        .read("auth/userpass/users/alice")
+        .await
+        .refused_silently(404);
+    login(&server, "alice", "two")
+        .await
+        .refused_by_user_error("invalid username or password");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_and_five_close_the_login() {
+    let server = server().await;
+    login(&server, "bob", "")
+        .await
+        .refused_by_user_error("missing password");
+    for (name, password) in [("nobody", PASSWORD), ("bob", "wrong"), ("bob", &"x".repeat(2000))] {
+        login(&server, name, password)
+            .await
+            .refused_by_user_error("invalid username or password");
+    }
+    server.delete("auth/userpass/login/bob").await.expect(405);
+    for _ in 0..3 {
+        login(&server, "bob", "wrong")
+            .await
+            .refused_by_user_error("invalid username or password");
+    }
+    login(&server, "bob", PASSWORD)
+        .await
+        .refused(403, "permission denied");
+    server.clock.set(NOW + 900);
+    login(&server, "bob", PASSWORD).await.expect(200);
+    let log = format!("{:?}", server.audit.decisions());
+    assert!(!log.contains(PASSWORD) && !log.contains("wrong"));
+}
+
+#[tokio::test]
+async fn logins_end_with_their_method() {
+    let server = server().await;
+    let auth = logged_in(&server, "bob").await;
+    let token = text(&auth, "client_token");
+    server.delete("sys/auth/userpass").await.expect(204);
+    let own = server
+        .call_as(token, "GET", "auth/token/lookup-self", Value::Null)
+        .await;
+    own.refused_with(403, "permission denied");
+    login(&server, "bob", PASSWORD)
+        .await
+        .refused_with(403, "permission denied");
+    server
+        .write("sys/auth/userpass", json!({ "type": "userpass" }))
+        .await
+        .expect(204);
+    login(&server, "bob", PASSWORD)
+        .await
+        .refused_by_user_error("invalid username or password");
+}
+
+#[tokio::test]
+async fn a_login_that_cannot_be_recorded_is_refused() {
+    let server = server().await;
+    for (operation, fail) in [
+        (Operation::Read, Fail::Before),
+        (Operation::Write, Fail::Before),
+        (Operation::Write, Fail::After),
+    ] {
+        server.store.fail_next(operation, fail, Fault::Unavailable);
+        login(&server, "bob", PASSWORD).await.expect(503);
+    }
+    login(&server, "bob", PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_signature_for_an_entity_is_one_read_and_one_write_too() {
+    let server = server().await;
+    let template = "{{identity.entity.metadata.user}}";
+    server
+        .role(
+            "r",
+            json!({
+                "allowed_users": template, "allowed_users_template": true, "default_user": template,
+                "default_user_template": true,
+            }),
+        )
+        .await;
+    let token = bob_with(&server, json!({ "user": "bobby" })).await;
+    sign(&server, &token, json!({})).await.expect(200);
+    server.store.take_counts();
+    assert_eq!(sign(&server, &token, json!({})).await.principals(), ["bobby"]);
+    let counts = server.store.take_counts();
+    assert_eq!((counts.reads, counts.writes, counts.queries), (1, 1, 0));
+    // What changes counts at once.
+    let token = bob_with(&server, json!({ "user": "robert" })).await;
+    assert_eq!(sign(&server, &token, json!({})).await.principals(), ["robert"]);
+}
