@@ -281,7 +281,7 @@ async fn login(call: &Call) -> Result<Answer, Failure> {
                 token,
                 warnings,
             } = created;
-            auth_block::answer(call, secret.reveal(), &token, Some(&entity), warnings)
+            auth_block::answer(secret.reveal(), &token, Some(&entity), warnings)
         }
         // Nothing is told of why, nor whether there is such a role.
         Err(Error::Unauthenticated) if secret.is_none() => Err(refused("missing secret_id")),

@@ -34,7 +34,6 @@ struct Auth<'a> {
 
 /// The answer that gives `token`, whose text is `client_token` where the caller may see it, and which belongs to `entity`.
 pub(super) fn answer(
-    call: &Call,
     client_token: &str,
     token: &Token,
     entity: Option<&Entity>,
@@ -49,7 +48,8 @@ pub(super) fn answer(
         identity_policies,
         token_policies: &token.policies,
         metadata: token.meta.as_ref(),
-        lease_duration: token.ttl(call.services.clock.now()),
+        // As of when it was made or renewed: by now a second may have begun.
+        lease_duration: token.ttl(token.renewed_at.unwrap_or(token.created_at)),
         renewable: token.renewable,
         entity_id: &token.entity_id,
         token_type: token.token_type.as_str(),
@@ -68,13 +68,7 @@ pub(super) async fn created(call: &Call, created: Created) -> Result<Answer, Fai
         warnings.push(format!("Policy \"{name}\" does not exist"));
     }
     let entity = entity(call, &created.token).await?;
-    answer(
-        call,
-        created.secret.reveal(),
-        &created.token,
-        entity.as_ref(),
-        warnings,
-    )
+    answer(created.secret.reveal(), &created.token, entity.as_ref(), warnings)
 }
 
 /// The entity of `token`, as it is now. No read for the caller's, otherwise one.

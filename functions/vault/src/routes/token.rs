@@ -245,7 +245,7 @@ async fn extend(call: &Call, client_token: &str, found: Stored) -> Result<Answer
         .await
         .map_err(Failure::plain)?;
     let entity = auth_block::entity(call, &token).await?;
-    auth_block::answer(call, client_token, &token, entity.as_ref(), warnings)
+    auth_block::answer(client_token, &token, entity.as_ref(), warnings)
 }
 
 /// The token named in the body.

@@ -213,7 +213,7 @@ async fn login(call: &Call) -> Result<Answer, Failure> {
         token,
         warnings,
     } = grant(&call.services, new).await.map_err(Failure::plain)?;
-    auth_block::answer(call, secret.reveal(), &token, Some(&entity), warnings)
+    auth_block::answer(secret.reveal(), &token, Some(&entity), warnings)
 }
 
 /// The user whose password this is. What is wrong, nobody is told, and it takes as long.
