@@ -11,6 +11,7 @@ mod process;
 mod python;
 mod ssh_keygen;
 mod sshd;
+mod stack;
 mod wire;
 
 pub use authenticator::{Presence, SkKeyType, SoftwareAuthenticator};
@@ -21,3 +22,4 @@ pub use process::{Outcome, run};
 pub use python::{run_python, venv_python};
 pub use ssh_keygen::{KeyFile, KeyType, certify, decode_certificate, fingerprint, make_key, ssh_keygen};
 pub use sshd::{Sshd, SshdBuilder, current_user};
+pub use stack::Stack;

@@ -1,75 +1,27 @@
-"""Deploys the built Vault function on an emulator of AWS, and asks it for a certificate through API Gateway.
+"""Asks the deployed Vault function for a certificate through API Gateway, with CA keys in KMS.
 
-Usage: through_lambda.py ENDPOINT PACKAGE TABLE_PREFIX TOKEN PUBLIC_KEY PRINCIPAL
+Usage: vault.py URL TOKEN PUBLIC_KEY PRINCIPAL
 
 Prints one JSON object: the CA's public key, the certificate and its serial.
 """
 
 import json
 import sys
-import time
 
 import boto3
 import requests
 
-endpoint, package, table_prefix, token, public_key, principal = sys.argv[1:]
-aws = dict(
-    endpoint_url=endpoint,
-    region_name="eu-central-1",
-    aws_access_key_id="test",
-    aws_secret_access_key="test",
-)
-kms, functions, gateway = (boto3.client(name, **aws) for name in ("kms", "lambda", "apigatewayv2"))
-
-
-def deploy():
-    """A function behind an HTTP API; gives the id of the API."""
-    sealing_key = kms.create_key()["KeyMetadata"]["Arn"]
-    environment = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "COUNTERSIGN_TABLE_PREFIX": table_prefix,
-        "COUNTERSIGN_SEALING_KEY": sealing_key,
-    }
-    with open(package, "rb") as file:
-        function = functions.create_function(
-            FunctionName="vault",
-            Runtime="provided.al2023",
-            Handler="bootstrap",
-            Role="arn:aws:iam::000000000000:role/vault",
-            Code={"ZipFile": file.read()},
-            Environment={"Variables": environment},
-            Timeout=29,
-        )
-    api = gateway.create_api(Name="countersign", ProtocolType="HTTP")["ApiId"]
-    integration = gateway.create_integration(
-        ApiId=api,
-        IntegrationType="AWS_PROXY",
-        IntegrationUri=function["FunctionArn"],
-        PayloadFormatVersion="2.0",
-    )["IntegrationId"]
-    gateway.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{integration}")
-    gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
-    return api
-
-
-api = deploy()
-port = endpoint.rsplit(":", 1)[1]
+url, token, public_key, principal = sys.argv[1:]
+kms = boto3.client("kms")
 session = requests.Session()
-session.headers["Host"] = f"{api}.execute-api.localhost:{port}"
 
 
 def call(method, path, body=None, *, status, with_token=True):
     headers = {"X-Vault-Token": token} if with_token else {}
-    answer = session.request(method, f"{endpoint}/v1/{path}", json=body, headers=headers, timeout=60)
+    answer = session.request(method, f"{url}/v1/{path}", json=body, headers=headers, timeout=60)
     assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
     return answer
 
-
-# A new function may take a moment to become active.
-for _ in range(100):
-    if session.get(f"{endpoint}/v1/sys/health", timeout=60).status_code == 200:
-        break
-    time.sleep(0.2)
 
 ca = kms.create_key(KeySpec="ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
 call("POST", "sys/mounts/team/ssh", {"type": "ssh"}, status=204)
@@ -87,7 +39,8 @@ call(
     },
     status=204,
 )
-assert call("GET", "team/ssh/roles?list=true", status=200).json()["data"]["keys"] == ["ops"]
+for method, path in (("GET", "team/ssh/roles?list=true"), ("LIST", "team/ssh/roles")):
+    assert call(method, path, status=200).json()["data"]["keys"] == ["ops"], method
 
 # What has no right, or is no key, is refused in Vault's shape.
 refused = call("PUT", "team/ssh/sign/ops", {"public_key": public_key}, status=403, with_token=False)
@@ -108,26 +61,29 @@ for key_type in ("ssh-ed25519", "ecdsa-sha2-nistp384"):
     assert made.json()["data"]["public_key"].startswith(key_type), made.text
     call("DELETE", "sys/mounts/made", status=204)
 
+
+def made_and_in_use():
+    def is_one(arn):
+        tags = kms.list_resource_tags(KeyId=arn).get("Tags", [])
+        made = {"TagKey": "countersign:managed", "TagValue": "true"} in tags
+        return made and kms.describe_key(KeyId=arn)["KeyMetadata"]["Enabled"]
+
+    return {key["KeyArn"] for key in kms.list_keys(Limit=1000)["Keys"] if is_one(key["KeyArn"])}
+
+
 # Whoever may only write a mount cannot take another's CA key for it, under whatever name.
 policy = 'path "sys/mounts/*" { capabilities = ["update"] } path "mine/*" { capabilities = ["create", "update"] }'
 call("PUT", "sys/policies/acl/mine", {"policy": policy}, status=204)
 limited = call("POST", "auth/token/create", {"policies": ["mine"]}, status=200).json()["auth"]["client_token"]
 call("POST", "sys/mounts/mine", {"type": "ssh"}, status=204)
 call("POST", "sys/mounts/theirs", {"type": "ssh"}, status=204)
+before = made_and_in_use()
 call("POST", "theirs/config/ca", {"generate_signing_key": True, "key_type": "ed25519"}, status=200)
-
-
-def is_made_and_in_use(arn):
-    tags = kms.list_resource_tags(KeyId=arn).get("Tags", [])
-    made = {"TagKey": "countersign:managed", "TagValue": "true"} in tags
-    return made and kms.describe_key(KeyId=arn)["KeyMetadata"]["Enabled"]
-
-
-made = [key["KeyArn"] for key in kms.list_keys()["Keys"] if is_made_and_in_use(key["KeyArn"])]
+made = made_and_in_use() - before
 assert len(made) == 1, made
 for theirs in (ca, *made):
     answer = session.post(
-        f"{endpoint}/v1/mine/config/ca",
+        f"{url}/v1/mine/config/ca",
         json={"managed_key_id": theirs},
         headers={"X-Vault-Token": limited},
         timeout=60,
