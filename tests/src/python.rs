@@ -1,4 +1,4 @@
-//! Python with the packages of `tests/requirements.txt`.
+//! Python with the packages of `tests/requirements.txt`, and the Node that is among them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,6 +38,28 @@ pub fn run_python(script: &str, arguments: &[&str], environment: &[(&str, &str)]
     run(&mut command, LIMIT)?
         .success()
         .with_context(|| format!("{script} failed"))
+}
+
+/// Runs a script of the tests in Node (a path relative to `tests/`), which must succeed within two minutes.
+///
+/// # Errors
+/// No environment, no modules, or the script failed: with all that it printed.
+pub fn run_node(script: &str, environment: &[(&str, &str)]) -> Result<Outcome> {
+    let node = venv_python()?.with_file_name("node");
+    let script = tests_directory().join(script);
+    let modules = script.with_file_name("node_modules");
+    for needed in [&node, &modules] {
+        ensure!(
+            needed.exists(),
+            "{} is missing: run `tests/run setup` once",
+            needed.display()
+        );
+    }
+    let mut command = Command::new(node);
+    command.arg(&script).envs(environment.iter().copied());
+    run(&mut command, LIMIT)?
+        .success()
+        .with_context(|| format!("{} failed", script.display()))
 }
 
 pub(crate) fn tests_directory() -> &'static Path {

@@ -1,0 +1,34 @@
+//! The Vault family in memory, for clients that need a port.
+
+use anyhow::{Result, anyhow};
+use axum::Extension;
+use countersign::{
+    Services, access::create_root, audit::MemoryLog, client::ClientAddress, clock::SystemClock,
+    random::SystemRandomSource, signer::local::LocalKeyring, store::embedded::Embedded, types::SecretToken,
+};
+use std::{net::Ipv4Addr, sync::Arc};
+use tokio::net::TcpListener;
+
+/// Serves the family on a loopback port, with this root token and an `ssh` mount without a key; gives its URL.
+pub(crate) async fn serve(root: &str) -> Result<String> {
+    let random = SystemRandomSource::default();
+    let services = Services::new(
+        Arc::new(Embedded::in_memory().await),
+        Arc::new(LocalKeyring::in_memory(&random)?),
+        Arc::new(SystemClock),
+        Arc::new(random),
+        Arc::new(MemoryLog::default()),
+    );
+    create_root(&services, Some(SecretToken::new(root)))
+        .await
+        .map_err(|error| anyhow!("{error:?}"))?;
+    countersign_vault::mounts::seed(&services)
+        .await
+        .map_err(|error| anyhow!("{error:?}"))?;
+    let address = ClientAddress(Some(Ipv4Addr::LOCALHOST.into()));
+    let router = countersign_vault::standalone(services).layer(Extension(address));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(url)
+}
