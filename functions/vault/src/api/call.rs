@@ -22,6 +22,9 @@ use std::{
     },
 };
 
+/// The longest content of a record: an item of DynamoDB has at most 400 KB, with its keys.
+pub(crate) const MAX_RECORD_BYTES: usize = 390_000;
+
 /// One authorised call of a handler.
 pub(crate) struct Call {
     pub(crate) services: Services,
@@ -145,7 +148,17 @@ impl Call {
     }
 
     /// Carries out `writes` together.
+    ///
+    /// # Errors
+    /// 400 where a record would be larger than the store takes.
     pub(crate) async fn write(&self, writes: &[Write]) -> Result<(), Failure> {
+        let is_too_large =
+            |write: &Write| matches!(write, Write::Put(record, _) if record.body.len() > MAX_RECORD_BYTES);
+        if writes.iter().any(is_too_large) {
+            return Err(Failure::user(format!(
+                "this is too large to be kept: more than {MAX_RECORD_BYTES} bytes"
+            )));
+        }
         Ok(self
             .services
             .store

@@ -6,6 +6,12 @@ use super::json::Json;
 use countersign::types::{DurationError, parse_duration};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The longest value of a field. The longest that anybody needs is a private key or a list of users; ten such fields fit
+/// into one record of the store.
+const MAX_FIELD_BYTES: usize = 32 * 1024;
+/// The longest text of a policy: with a few more bytes for its line ends it fits into one record.
+const MAX_LONG_TEXT_BYTES: usize = 256 * 1024;
+
 /// A field that a path knows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
@@ -26,6 +32,8 @@ pub(crate) enum Kind {
     /// The same, and an empty text is as good as not sent too.
     OptionalDuration,
     Int,
+    /// A text as long as a policy's.
+    LongText,
     /// An object whose values become texts, or an array of such objects.
     Map,
     /// An object with any values.
@@ -162,11 +170,12 @@ impl Fields {
             let Some(json) = sent.get(field.name) else {
                 continue;
             };
-            let converted = convert(field.kind, json).map_err(|reason| FieldError {
+            let refuse = |reason| FieldError {
                 name: field.name,
                 reason,
-            })?;
-            if let Some(value) = converted {
+            };
+            if let Some(value) = convert(field.kind, json).map_err(refuse)? {
+                check_size(field.kind, &value).map_err(refuse)?;
                 values.insert(field.name, value);
             }
         }
@@ -253,8 +262,36 @@ fn convert(kind: Kind, json: &Json) -> Result<Option<Value>, String> {
         Kind::Map => Value::Map(to_map(json)?),
         Kind::Object => Value::Object(to_object(json)?),
         Kind::Pairs => Value::Map(to_pairs(json)?),
-        Kind::Text => Value::Text(to_text(json)?),
+        Kind::LongText | Kind::Text => Value::Text(to_text(json)?),
     }))
+}
+
+/// Refuses a value that is longer than any of its kind needs to be.
+fn check_size(kind: Kind, value: &Value) -> Result<(), String> {
+    let max_bytes = match kind {
+        Kind::LongText => MAX_LONG_TEXT_BYTES,
+        _ => MAX_FIELD_BYTES,
+    };
+    if value.size_bytes() > max_bytes {
+        return Err(format!("'' longer than {max_bytes} bytes"));
+    }
+    Ok(())
+}
+
+impl Value {
+    /// How many bytes it takes, about.
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Bool(_) | Self::DurationSecs(_) | Self::Int(_) => 8,
+            Self::List(items) => items.iter().map(|item| item.len() + 8).sum(),
+            Self::Map(map) => map.iter().map(|(name, value)| name.len() + value.len() + 8).sum(),
+            Self::Object(members) => members
+                .iter()
+                .map(|(name, json)| name.len() + json.size_bytes())
+                .sum(),
+            Self::Text(text) => text.len(),
+        }
+    }
 }
 
 fn unconvertible(wanted: &str, json: &Json) -> String {
@@ -471,6 +508,36 @@ mod tests {
             one(Kind::Map, r#"[{"a": 2, "b": true}, {"a": 1, "c": null}]"#),
             merged
         );
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_by_name() {
+        let declared = [
+            text("a"),
+            Field::new("b", Kind::LongText),
+            Field::new("c", Kind::CommaList),
+            map("d"),
+        ];
+        let parse = |name: &str, json: String| {
+            let sent = Parameters::from([(name.to_owned(), Json::parse(json.as_bytes()).unwrap())]);
+            Fields::parse(&declared, &sent).map(drop)
+        };
+        let quoted = |length: usize| format!("\"{}\"", "x".repeat(length));
+        assert!(
+            parse("a", quoted(MAX_FIELD_BYTES)).is_ok() && parse("b", quoted(MAX_LONG_TEXT_BYTES)).is_ok()
+        );
+        for (name, json) in [
+            ("a", quoted(MAX_FIELD_BYTES + 1)),
+            ("b", quoted(MAX_LONG_TEXT_BYTES + 1)),
+            ("c", format!("[{}\"x\"]", "\"\",".repeat(10_000))),
+            ("d", format!("{{{}: 1}}", quoted(MAX_FIELD_BYTES))),
+        ] {
+            let error = parse(name, json).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("for field \"{name}\": '' longer than")),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -81,6 +81,19 @@ impl Json {
         }
     }
 
+    /// How many bytes it takes, about.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Array(items) => items.iter().map(|item| item.size_bytes() + 8).sum(),
+            Self::Bool(_) | Self::Null => 8,
+            Self::Number(text) | Self::Text(text) => text.len(),
+            Self::Object(members) => {
+                let member = |(name, value): (&String, &Self)| name.len() + value.size_bytes() + 8;
+                members.iter().map(member).sum()
+            }
+        }
+    }
+
     /// What a refusal calls it, as a Go program would.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

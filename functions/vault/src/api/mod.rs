@@ -16,7 +16,7 @@ mod request;
 mod route;
 
 pub(crate) use answer::{Answer, respond};
-pub(crate) use call::Call;
+pub(crate) use call::{Call, MAX_RECORD_BYTES};
 pub(crate) use dispatch::{Vault, outside, serve};
 pub(crate) use fields::{ANY, Field, Fields, Kind, duration, flag, int, map, parse_int, text};
 pub(crate) use json::Json;

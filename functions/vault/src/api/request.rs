@@ -10,8 +10,9 @@ use axum::{body::Bytes, extract::Request};
 use countersign::{acl::Capability, types::SecretToken, types::parse_duration};
 use http::{HeaderMap, Method, StatusCode, header};
 
-/// The most bytes of a body, as the real product's default. A gateway's own limit is lower.
-const MAX_BODY_BYTES: usize = 32 << 20;
+/// The most bytes of a body, which is read before anybody has shown a token. The largest that can be granted writes a
+/// policy of 256 KiB.
+const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// What is to be done at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use super::on;
 use crate::{
-    api::{Access, Answer, Call, Field, Kind, Method, Operation, Route, Scope, handler, text},
+    api::{Access, Answer, Call, Field, Kind, MAX_RECORD_BYTES, Method, Operation, Route, Scope, handler},
     error::Failure,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -19,7 +19,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         scope: Scope::Root,
         pattern: "sys/policies/acl/*name",
-        fields: &[text("policy")],
+        fields: &[Field::new("policy", Kind::LongText)],
         methods: &METHODS,
     },
     Route {
@@ -31,7 +31,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         scope: Scope::Root,
         pattern: "sys/policy/*name",
-        fields: &[Field::aliased("policy", "rules", Kind::Text)],
+        fields: &[Field::aliased("policy", "rules", Kind::LongText)],
         methods: &[
             on(Operation::Delete, Access::Token, handler!(delete)),
             on(Operation::Read, Access::Token, handler!(read_old)),
@@ -61,6 +61,11 @@ async fn write(call: &Call) -> Result<Answer, Failure> {
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok());
     let text = decoded.as_deref().unwrap_or(text);
+    if json!(text).to_string().len() > MAX_RECORD_BYTES {
+        return Err(Failure::user(
+            "failed to parse policy: it is too large to be kept",
+        ));
+    }
     put_policy(&call.services, name, text)
         .await
         .map_err(|error| match error {

@@ -13,6 +13,9 @@ use countersign::{
     store::{Condition, Record, Write},
 };
 
+/// The longest public line of an import, which is kept as it was given: those of all issuers lie in one record.
+const MAX_PUBLIC_KEY_BYTES: usize = 8 * 1024;
+
 /// The fields that say where a CA key comes from.
 pub(crate) const SOURCE_FIELDS: &[Field] = &[
     text("private_key"),
@@ -168,6 +171,11 @@ async fn import(call: &Call, private_key: &str, public_key: String) -> Result<Ca
             "Unable to parse private_key as an SSH private key: {reason}"
         ))
     };
+    if public_key.len() > MAX_PUBLIC_KEY_BYTES {
+        return Err(Failure::user(format!(
+            "Unable to parse public_key as an SSH public key: longer than {MAX_PUBLIC_KEY_BYTES} bytes"
+        )));
+    }
     let private_key = parse_private_key(private_key).map_err(|error| unusable(error.to_string()))?;
     let public = PublicKey::from_line(&public_key).map_err(|error| {
         Failure::user(format!(

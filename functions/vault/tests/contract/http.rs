@@ -84,7 +84,7 @@ async fn angle_brackets_and_ampersands_are_escaped() {
 #[tokio::test]
 async fn case_167_a_body_above_the_limit_is_413() {
     let server = Server::new().await;
-    let body = vec![b' '; (32 << 20) + 1];
+    let body = vec![b' '; (1 << 20) + 1];
     // Before anybody is asked who it is, with or without an announced length.
     let reply = server
         .call_without_token("POST", "ssh/roles/r", body.clone())
@@ -94,6 +94,35 @@ async fn case_167_a_body_above_the_limit_is_413() {
     let reply = server.send(announced.body(Body::empty()).unwrap()).await;
     reply.refused(413, "http: request body too large");
     server.call("POST", "ssh/roles/r", ROLE).await.expect(204);
+    // The largest role that there can be, and one more byte.
+    let long = |length: usize| "x".repeat(length);
+    let role = |length: usize| {
+        json!({
+            "key_type": "ca", "allow_user_certificates": true, "allowed_users": long(length),
+            "allowed_domains": long(length), "allowed_extensions": long(length), "default_user": long(length),
+            "allowed_critical_options": long(length), "key_id_format": long(length), "issuer_ref": long(length),
+            "default_extensions": { "x": long(length - 16) },
+            "default_critical_options": { "x": long(length - 16) },
+        })
+    };
+    server.write("ssh/roles/r", role(32 * 1024)).await.expect(204);
+    assert_eq!(
+        server.read("ssh/roles/r").await.data()["issuer_ref"],
+        long(32 * 1024)
+    );
+    server
+        .write("ssh/roles/r", role(32 * 1024 + 1))
+        .await
+        .refused_with(400, "longer than 32768 bytes");
+    // What takes more bytes in the store than on the way is refused as well, not half written.
+    let mut escaped = role(32 * 1024);
+    for field in ["allowed_users", "allowed_domains", "allowed_extensions"] {
+        escaped[field] = "\u{1}".repeat(32 * 1024).into();
+    }
+    server
+        .write("ssh/roles/r", escaped)
+        .await
+        .refused_with(400, "too large to be kept");
 }
 
 #[tokio::test]

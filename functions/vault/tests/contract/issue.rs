@@ -145,7 +145,7 @@ async fn algorithm(server: &Server, signer: &str) -> Result<String, (u16, Value)
 }
 
 #[tokio::test]
-async fn case_150_to_157_rsa_signs_with_sha_2_and_others_as_they_do() {
+async fn case_150_151_152_153_154_155_156_157_rsa_signs_with_sha_2_and_others_as_they_do() {
     let server = Server::new().await;
     server
         .write("ssh/config/ca", json!({ "key_type": "rsa", "key_bits": 2048 }))

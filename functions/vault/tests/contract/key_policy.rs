@@ -18,7 +18,7 @@ async fn sign(server: &Server, lengths: &Value, spec: KeySpec) -> crate::support
 }
 
 #[tokio::test]
-async fn case_123_to_130_sizes_are_exact() {
+async fn case_123_124_125_126_127_128_129_130_sizes_are_exact() {
     let server = Server::with_ca().await;
     let mixed = json!({ "ec": [256], "ecdsa-sha2-nistp521": 0 });
     for (lengths, spec, refusal) in [

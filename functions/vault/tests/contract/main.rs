@@ -14,6 +14,7 @@ mod issuers;
 mod key_policy;
 mod lifetime;
 mod mounts;
+mod numbers;
 mod policies;
 mod principals;
 mod recorded;

@@ -522,3 +522,33 @@ async fn every_path_takes_a_token_and_the_capability() {
         }
     }
 }
+
+#[tokio::test]
+async fn case_165_an_unknown_field_is_passed_over_with_a_warning() {
+    let server = Server::new().await;
+    let reply = server
+        .write("auth/token/create", json!({ "unknown": "x" }))
+        .await
+        .expect(200);
+    let body = reply.json();
+    assert_eq!(body["data"], Value::Null);
+    let warning = "Endpoint ignored these unrecognized parameters: [unknown]";
+    assert_eq!(body["warnings"], json!([warning]));
+    let members: Vec<_> = body["auth"].as_object().unwrap().keys().cloned().collect();
+    let mut expected = [
+        "client_token",
+        "accessor",
+        "entity_id",
+        "token_type",
+        "policies",
+        "token_policies",
+        "metadata",
+        "lease_duration",
+        "renewable",
+        "orphan",
+        "mfa_requirement",
+        "num_uses",
+    ];
+    expected.sort_unstable();
+    assert_eq!(members, expected);
+}
