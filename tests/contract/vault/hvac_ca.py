@@ -392,6 +392,73 @@ def approles():
     assert not machine.is_authenticated()
 
 
+def people():
+    """Users with passwords, and the entities behind them."""
+    root.sys.enable_auth_method("userpass")
+    users, identity = root.auth.userpass, root.secrets.identity
+    users.create_or_update_user("bob", password="hunter2", policies="signer")
+    assert users.list_user()["data"]["keys"] == ["bob"]
+    assert users.read_user("bob")["data"]["token_policies"] == ["signer"]
+    bob = client(token="")
+    with refused(InvalidRequest, "invalid username or password"):
+        bob.auth.userpass.login("bob", "wrong")
+    auth = bob.auth.userpass.login("bob", "hunter2")["auth"]
+    signed = certificate(bob.secrets.ssh.sign_ssh_key("web", SUBJECT, valid_principals="deploy"))
+    assert signed.key_id.startswith(b"vault-userpass-bob-")
+
+    entity = identity.read_entity(auth["entity_id"])["data"]
+    assert entity["aliases"][0]["name"] == "bob"
+    identity.update_entity(auth["entity_id"], name="robert", metadata={"login": "rob"})
+    assert identity.read_entity_by_name("robert")["data"]["metadata"] == {"login": "rob"}
+    assert "robert" in identity.list_entities_by_name()["data"]["keys"]
+    assert identity.lookup_entity(name="robert")["data"]["id"] == auth["entity_id"]
+    root.write(
+        "ssh/roles/own", key_type="ca", allow_user_certificates=True, default_user="{{identity.entity.metadata.login}}",
+        default_user_template=True, allowed_users="{{identity.entity.metadata.login}}", allowed_users_template=True,
+    )  # fmt: skip
+    root.sys.create_or_update_policy("own", 'path "ssh/sign/own" { capabilities = ["update"] }')
+    identity.update_entity(auth["entity_id"], policies=["own"])
+    assert certificate(bob.secrets.ssh.sign_ssh_key("own", SUBJECT)).valid_principals == [b"rob"]
+    root.delete("ssh/roles/own")
+
+    mount = root.sys.list_auth_methods()["data"]["userpass/"]["accessor"]
+    alice = identity.create_or_update_entity("alice")["data"]["id"]
+    alias = identity.create_or_update_entity_alias("alice@corp", alice, mount)["data"]["id"]
+    assert identity.read_entity_alias(alias)["data"]["canonical_id"] == alice
+    assert alias in identity.list_entity_aliases()["data"]["keys"]
+    identity.delete_entity_alias(alias)
+    identity.delete_entity(alice)
+    users.update_password_on_user("bob", "hunter3")
+    users.delete_user("bob")
+    root.sys.disable_auth_method("userpass")
+    assert not bob.is_authenticated()
+
+
+def wrapping():
+    """An answer that is given once, to whoever has the token for it."""
+    made = root.auth.token.create(policies=["signer"], wrap_ttl="60s")
+    token = made["wrap_info"]["token"]
+    assert made["auth"] is None
+    child = client(root.sys.unwrap(token)["auth"]["client_token"])
+    assert child.is_authenticated()
+    with refused(InvalidRequest, "wrapping token is not valid or does not exist"):
+        root.sys.unwrap(token)
+    token = root.sys.wrap({"zip": "zap"}, ttl=60)["wrap_info"]["token"]
+    # hvac takes the wrapping token for its own where it is given none.
+    assert client(token).sys.unwrap()["data"] == {"zip": "zap"}
+
+
+def issuers():
+    """A CA that rotates with overlap."""
+    first = root.read("ssh/config/issuers")["data"]["default"]
+    second = root.write("ssh/issuers/import/second", key_type="ed25519")["data"]
+    assert sorted(root.list("ssh/issuers")["data"]["keys"]) == sorted([first, second["issuer_id"]])
+    root.write("ssh/config/issuers", default="second")
+    assert ssh.read_public_key()["data"]["public_key"] == second["public_key"]
+    root.write("ssh/config/issuers", default=first)
+    root.delete("ssh/issuer/second")
+
+
 def end():
     for name in ("web", "host", "web"):
         assert ssh.delete_role(name).status_code == 204
@@ -410,5 +477,8 @@ policies()
 signing(ca)
 tokens()
 approles()
+people()
+wrapping()
+issuers()
 end()
 print("hvac", getattr(hvac, "__version__", ""), "has lived the life of a CA")

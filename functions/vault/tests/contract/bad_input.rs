@@ -59,7 +59,7 @@ async fn every_bad_public_key_is_refused_by_name() {
         line(&rsa(1 << 17)),
         certificate.clone(),
         certificate.split(' ').nth(1).unwrap().to_owned(),
-        "x".repeat(1 << 20),
+        "x".repeat(32 * 1024),
         "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----".into(),
         "ssh-dss AAAAB3NzaC1kc3MAAAABAQAAAAEBAAAAAQEAAAABAQ==".into(),
     ] {

@@ -92,7 +92,7 @@ fn listed() -> BTreeSet<u32> {
             .to_owned()
     };
     let rows = section.lines().filter(|line| line.starts_with('|'));
-    let numbers = rows.map(|row| first(row)).collect::<Vec<_>>().join(",");
+    let numbers = rows.map(first).collect::<Vec<_>>().join(",");
     numbers
         .split(',')
         .filter_map(|number| number.trim().parse().ok())
