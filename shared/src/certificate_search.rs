@@ -19,6 +19,8 @@ const MAX_EXAMINED: usize = 2_000;
 /// Which certificates to find. What is not said does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// Only those whose place a later certificate took.
+    pub archived: bool,
     /// Of users, or of hosts.
     pub cert_type: Option<CertType>,
     /// Through this family.
@@ -116,6 +118,9 @@ impl Filter {
         let is_or_any =
             |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|wanted| wanted == value);
         if !is_or_any(&self.family, &record.family) || !is_or_any(&self.role, &record.role) {
+            return Ok(None);
+        }
+        if self.archived && !record.is_archived() {
             return Ok(None);
         }
         let fields = record.fields()?;

@@ -54,7 +54,15 @@ pub struct CertificateRecord {
     pub details: BTreeMap<String, serde_json::Value>,
 }
 
+/// The name under which a record's details say that a later certificate took its place.
+const ARCHIVED: &str = "archived";
+
 impl CertificateRecord {
+    /// Whether a later certificate took its place in its family.
+    pub fn is_archived(&self) -> bool {
+        self.details.contains_key(ARCHIVED)
+    }
+
     /// The id of the certificate with `serial`, made at `now_ms` (Unix milliseconds).
     ///
     /// A KSUID's time has whole seconds. The first two bytes of the payload hold the milliseconds, so that those of
@@ -249,6 +257,15 @@ pub async fn withdraw(
     stored: &Record,
     expires_at: Option<u64>,
 ) -> Result<(), Error> {
+    Ok(store.write(&withdrawal(record, stored, expires_at)?).await?)
+}
+
+/// The writes of [`withdraw`].
+fn withdrawal(
+    record: &CertificateRecord,
+    stored: &Record,
+    expires_at: Option<u64>,
+) -> Result<[Write; 2], Error> {
     let id = Ksuid::parse(&record.id).map_err(Error::internal)?;
     let list = CertificateList {
         cert_type: record.fields()?.cert_type,
@@ -258,11 +275,30 @@ pub async fn withdraw(
         .replaced(record)?
         .expiring(expires_at)
         .listed(list.place(id));
-    let writes = [
+    Ok([
         Write::Put(replaced, Condition::Version(stored.version)),
         Write::Delete(hold_key(&record.authority, id), Condition::Always),
-    ];
-    Ok(store.write(&writes).await?)
+    ])
+}
+
+/// The writes that archive a certificate whose place a later one takes at `now` (Unix seconds): they withdraw it, and
+/// its record stays for `retention_secs` past its end and past `now`.
+///
+/// # Errors
+/// `Internal` where the record is unreadable.
+pub fn archival(
+    record: &CertificateRecord,
+    stored: &Record,
+    now: u64,
+    retention_secs: u64,
+) -> Result<[Write; 2], Error> {
+    let mut record = record.clone();
+    record.details.insert(ARCHIVED.into(), now.into());
+    let end = match record.fields()?.validity.valid_before() {
+        u64::MAX => None,
+        end => Some(end.max(now).saturating_add(retention_secs)),
+    };
+    withdrawal(&record, stored, end)
 }
 
 /// At most `limit` certificates of `list`, newest first, older than `before` if given.

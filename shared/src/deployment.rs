@@ -5,6 +5,7 @@
 //! | `COUNTERSIGN_TABLE_PREFIX` | the tables are called `<prefix>-access`, `<prefix>-certificates`, `<prefix>-roles` | `countersign` |
 //! | `COUNTERSIGN_SEALING_KEY` | the symmetric KMS key (id, ARN or alias) that seals imported keys and secrets | required |
 //! | `COUNTERSIGN_RETENTION_DAYS` | how long the record of a certificate stays after its end | `400` |
+//! | `COUNTERSIGN_PRIVATE_KEY_HOURS` | how long a private key that was made for a caller can be fetched (Venafi) | `168` |
 //! | `COUNTERSIGN_KEEP_SIGNATURES` | `all`, or `required`: only those that a dialect must return again | `required` |
 //!
 //! Region, credentials and endpoints (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_KMS`, …) are the AWS SDK's.
@@ -20,6 +21,7 @@ use crate::{
 use std::{fmt, sync::Arc};
 
 const SECS_PER_DAY: u64 = 86_400;
+const SECS_PER_HOUR: u64 = 3_600;
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +79,16 @@ impl Config {
             settings.retention_secs = secs.ok_or(ConfigError::Unusable(
                 "COUNTERSIGN_RETENTION_DAYS",
                 "a number of days",
+            ))?;
+        }
+        if let Some(hours) = value("COUNTERSIGN_PRIVATE_KEY_HOURS") {
+            let secs = hours
+                .parse()
+                .ok()
+                .and_then(|hours: u64| hours.checked_mul(SECS_PER_HOUR));
+            settings.private_key_secs = secs.ok_or(ConfigError::Unusable(
+                "COUNTERSIGN_PRIVATE_KEY_HOURS",
+                "a number of hours",
             ))?;
         }
         settings.keep_signatures = match value("COUNTERSIGN_KEEP_SIGNATURES").as_deref() {
@@ -163,6 +175,7 @@ mod tests {
         for (name, value) in [
             ("COUNTERSIGN_RETENTION_DAYS", "-1"),
             ("COUNTERSIGN_RETENTION_DAYS", "99999999999999999999"),
+            ("COUNTERSIGN_PRIVATE_KEY_HOURS", "a day"),
             ("COUNTERSIGN_KEEP_SIGNATURES", "true"),
         ] {
             assert!(with(name, value).is_err(), "{name} {value}");

@@ -3,6 +3,9 @@
 //! The order is the point. The record is committed before the signer is called, so a crash leaves a record without a
 //! certificate, never a certificate without a record; and nothing leaves before its signature has been checked with
 //! the CA key.
+//!
+//! [`issue`] goes the way in one call. A dialect that lets its callers wait goes it in two: [`record`] up to the record,
+//! [`complete`] from there on, whenever that is and however often it takes.
 
 use crate::{
     audit::Decision,
@@ -14,7 +17,9 @@ use crate::{
     role::Role,
     services::Services,
     signer::{Signer, SignerError},
-    ssh::{CertificateFields, IssuedCertificate, SignatureAlgorithm, TbsCertificate, signature_blob},
+    ssh::{
+        CertificateFields, IssuedCertificate, PublicKey, SignatureAlgorithm, TbsCertificate, signature_blob,
+    },
     store::{Condition, Record, StoreError, Write},
     types::{Ksuid, Serial},
 };
@@ -114,23 +119,254 @@ pub async fn issue(services: &Services, issuance: Issuance<'_>) -> Result<Issued
     outcome
 }
 
+/// A certificate whose record is committed, and which nobody has signed yet: that is [`complete`]'s.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// What is recorded.
+    pub record: CertificateRecord,
+    /// The stored record.
+    pub stored: Record,
+    /// The hash of the bytes that are to be signed, see [`tbs_hash`].
+    pub tbs_hash: String,
+    /// How the CA key signs; `None` leaves it to the key.
+    pub signature_algorithm: Option<SignatureAlgorithm>,
+}
+
+/// The lower-case hex SHA-256 of the bytes that are to be signed for `record`.
+///
+/// A family whose certificates are signed some time after they were recorded keeps it where its roles lie, apart from
+/// the record: so whoever can write the table of certificates alone cannot have anything signed.
+///
+/// # Errors
+/// `Internal` where the record is unreadable.
+pub fn tbs_hash(record: &CertificateRecord) -> Result<String, Error> {
+    let bytes = STANDARD.decode(&record.tbs).map_err(Error::internal)?;
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+    Ok(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Decides, and commits the record of a certificate whose signature will be kept, without signing it; writes the decision
+/// to the log. What `also` gives is written together with the record, or not at all. The signer need not answer.
+///
+/// # Errors
+/// As [`issue`], the signer's failures apart; `Conflict` also where a condition of `also` does not hold.
+pub async fn record(
+    services: &Services,
+    issuance: &Issuance<'_>,
+    also: impl Fn(&CertificateRecord) -> Result<Vec<Write>, Error> + Send + Sync,
+) -> Result<Pending, Error> {
+    let mut decision = decision_of(services, issuance);
+    decision.action = "record".into();
+    let outcome = record_unlogged(services, issuance, &also).await;
+    match &outcome {
+        Ok(pending) => note_recorded(&mut decision, &pending.record)?,
+        Err(error) => {
+            decision.outcome = error.kind();
+            decision.reason = Some(error.chain());
+        }
+    }
+    services.audit.record(&decision);
+    outcome
+}
+
+async fn record_unlogged(
+    services: &Services,
+    issuance: &Issuance<'_>,
+    also: &Also<'_>,
+) -> Result<Pending, Error> {
+    let now = time_of_issue(services, issuance);
+    let plan = policy::decide(issuance.role, issuance.request, now)?;
+    let ca = match signer(services, issuance.authority).await {
+        Ok(signer) => CaKey::of(&*signer),
+        Err(Error::Throttled { .. } | Error::Unavailable(_)) => CaKey {
+            public_key: issuance.authority.ca_key()?,
+            // Whoever signs will see.
+            message_limit: None,
+        },
+        Err(error) => return Err(error),
+    };
+    let default = issuance.authority.algorithm()?;
+    check_algorithm(plan.signature_algorithm.unwrap_or(default), &ca)?;
+    let recorded = record_intent(services, issuance, &plan, &ca, now, also).await?;
+    Ok(Pending {
+        tbs_hash: tbs_hash(&recorded.record)?,
+        record: recorded.record,
+        stored: recorded.stored,
+        signature_algorithm: plan.signature_algorithm,
+    })
+}
+
+/// Signs what was recorded, and keeps the signature; writes that to the log. What `also` holds is written together with
+/// the signature.
+///
+/// Several may try it at the same time, and again after a failure: they sign the same bytes, and one signature is kept.
+/// Whoever comes late gets that one.
+///
+/// # Errors
+/// `Refused` where it would have ended already; `Conflict` where the authority is retired, or the record was changed;
+/// `InvalidRequest` where the signer will never sign it; `Throttled` and `Unavailable` where a store or signer fails,
+/// after which it may be tried again.
+pub async fn complete(
+    services: &Services,
+    authority: &Authority,
+    pending: Pending,
+    also: &[Write],
+) -> Result<Issued, Error> {
+    let mut decision = decision_to_complete(services, &pending.record);
+    let outcome = complete_unlogged(services, authority, pending, also, &mut decision).await;
+    match &outcome {
+        Ok(issued) => note_granted(&mut decision, issued),
+        Err(error) => {
+            decision.outcome = error.kind();
+            decision.reason = Some(error.chain());
+        }
+    }
+    services.audit.record(&decision);
+    outcome
+}
+
+async fn complete_unlogged(
+    services: &Services,
+    authority: &Authority,
+    pending: Pending,
+    also: &[Write],
+    decision: &mut Decision,
+) -> Result<Issued, Error> {
+    let Pending { record, stored, .. } = &pending;
+    if tbs_hash(record)? != pending.tbs_hash || record.authority != authority.id {
+        return Err(Error::internal(format!(
+            "the record {} is not the one that was committed",
+            record.id
+        )));
+    }
+    let id = Ksuid::parse(&record.id).map_err(Error::internal)?;
+    let bytes = STANDARD.decode(&record.tbs).map_err(Error::internal)?;
+    let tbs = TbsCertificate::recorded(&bytes).map_err(Error::internal)?;
+    if let Some(signature) = &record.signature {
+        let blob = STANDARD.decode(signature).map_err(Error::internal)?;
+        let certificate = IssuedCertificate::attach(tbs, blob).map_err(Error::internal)?;
+        return Ok(Issued {
+            certificate,
+            record: record.clone(),
+            stored: stored.clone(),
+        });
+    }
+    if tbs.fields().validity.valid_before() <= services.clock.now() {
+        return Err(policy::Refusal::AlreadyExpired.into());
+    }
+    let signer = signer(services, authority).await?;
+    let ca = CaKey::of(&*signer);
+    let algorithm = pending.signature_algorithm.unwrap_or_else(|| signer.algorithm());
+    check_algorithm(algorithm, &ca)?;
+    check_size(&tbs, &ca)?;
+    // A retirement that looked between the record and now may have removed it.
+    let hold = certificates::hold_record(&record.authority, id, stored.expires_at);
+    services
+        .store
+        .write(&[Write::Put(hold, Condition::Always)])
+        .await?;
+    let signing = timed(services, sign(&*signer, algorithm, tbs));
+    let in_service = retirement::check_in_service(services, &authority.id);
+    let ((certificate, sign_ms), in_service) = crate::join(signing, in_service).await;
+    decision.sign_ms = Some(sign_ms);
+    in_service?;
+    let certificate = certificate?;
+    let kept = keep_signature(services, &certificate, record.clone(), stored.clone(), id, also).await;
+    match kept {
+        Ok((record, stored)) => Ok(Issued {
+            certificate,
+            record,
+            stored,
+        }),
+        Err(Error::Conflict(text)) => completed_by_another(services, id, &pending.tbs_hash)
+            .await?
+            .ok_or(Error::Conflict(text)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What somebody else made of the record meanwhile, if it is the same certificate with a signature.
+async fn completed_by_another(
+    services: &Services,
+    id: Ksuid,
+    expected_hash: &str,
+) -> Result<Option<Issued>, Error> {
+    let Some((record, stored)) = certificates::read(&*services.store, id).await? else {
+        return Ok(None);
+    };
+    let Some(signature) = record.signature.clone() else {
+        return Ok(None);
+    };
+    if tbs_hash(&record)? != expected_hash {
+        return Ok(None);
+    }
+    let bytes = STANDARD.decode(&record.tbs).map_err(Error::internal)?;
+    let tbs = TbsCertificate::recorded(&bytes).map_err(Error::internal)?;
+    let blob = STANDARD.decode(signature).map_err(Error::internal)?;
+    let certificate = IssuedCertificate::attach(tbs, blob).map_err(Error::internal)?;
+    Ok(Some(Issued {
+        certificate,
+        record,
+        stored,
+    }))
+}
+
+/// What is known of a CA key before it signs.
+struct CaKey {
+    public_key: PublicKey,
+    message_limit: Option<usize>,
+}
+
+impl CaKey {
+    fn of(signer: &dyn Signer) -> Self {
+        Self {
+            public_key: signer.public_key().clone(),
+            message_limit: signer.message_limit(),
+        }
+    }
+}
+
+/// Writes that go together with a record.
+type Also<'a> = dyn Fn(&CertificateRecord) -> Result<Vec<Write>, Error> + Send + Sync + 'a;
+
+fn nothing_else(_: &CertificateRecord) -> Result<Vec<Write>, Error> {
+    Ok(Vec::new())
+}
+
+fn time_of_issue(services: &Services, issuance: &Issuance<'_>) -> u64 {
+    match issuance.id {
+        Some(given) => given.id.unix_secs(),
+        None => services.clock.now(),
+    }
+}
+
+fn check_algorithm(algorithm: SignatureAlgorithm, ca: &CaKey) -> Result<(), Error> {
+    if algorithm.fits(&ca.public_key) {
+        return Ok(());
+    }
+    let reason = format!("the CA key cannot sign with {algorithm}");
+    Err(Error::invalid("signature_algorithm", reason))
+}
+
+fn check_size(tbs: &TbsCertificate, ca: &CaKey) -> Result<(), Error> {
+    match ca.message_limit {
+        Some(limit) if tbs.bytes().len() > limit => Err(too_large(tbs.bytes().len(), limit)),
+        _ => Ok(()),
+    }
+}
+
 async fn issue_unlogged(
     services: &Services,
     issuance: &Issuance<'_>,
     decision: &mut Decision,
 ) -> Result<Issued, Error> {
-    let now = match issuance.id {
-        Some(given) => given.id.unix_secs(),
-        None => services.clock.now(),
-    };
+    let now = time_of_issue(services, issuance);
     let plan = policy::decide(issuance.role, issuance.request, now)?;
     let signer = signer(services, issuance.authority).await?;
+    let ca = CaKey::of(&*signer);
     let algorithm = plan.signature_algorithm.unwrap_or_else(|| signer.algorithm());
-    if !algorithm.fits(signer.public_key()) {
-        let reason = format!("the CA key cannot sign with {algorithm}");
-        return Err(Error::invalid("signature_algorithm", reason));
-    }
-    let recorded = record_intent(services, issuance, &plan, &*signer, now).await?;
+    check_algorithm(algorithm, &ca)?;
+    let recorded = record_intent(services, issuance, &plan, &ca, now, &nothing_else).await?;
 
     let signing = timed(services, sign(&*signer, algorithm, recorded.tbs));
     if !keeps_signature(services, issuance) {
@@ -153,6 +389,7 @@ async fn issue_unlogged(
         recorded.record,
         recorded.stored,
         recorded.id,
+        &[],
     )
     .await?;
     Ok(Issued {
@@ -199,8 +436,9 @@ async fn record_intent(
     services: &Services,
     issuance: &Issuance<'_>,
     plan: &IssuancePlan,
-    signer: &dyn Signer,
+    ca: &CaKey,
     now: u64,
+    also: &Also<'_>,
 ) -> Result<Recorded, Error> {
     let nonce = crate::random::bytes::<32>(&*services.random)?;
     for _ in 0..SERIAL_TRIES {
@@ -208,13 +446,8 @@ async fn record_intent(
             Some(given) => given,
             None => CertificateId::draw(services)?,
         };
-        let tbs = TbsCertificate::encode(fields(plan, serial, nonce.to_vec(), signer));
-        if signer
-            .message_limit()
-            .is_some_and(|limit| tbs.bytes().len() > limit)
-        {
-            return Err(too_large(tbs.bytes().len(), signer.message_limit()));
-        }
+        let tbs = TbsCertificate::encode(fields(plan, serial, nonce.to_vec(), &ca.public_key));
+        check_size(&tbs, ca)?;
         let record = record_of(issuance, id, &tbs, now);
         let list = CertificateList {
             cert_type: plan.cert_type,
@@ -228,6 +461,7 @@ async fn record_intent(
             let hold = certificates::hold_record(&record.authority, id, stored.expires_at);
             writes.push(Write::Put(hold, Condition::Always));
         }
+        writes.extend(also(&record)?);
         match commit(services, list, id, &writes).await {
             Ok(()) => {
                 return Ok(Recorded {
@@ -237,8 +471,8 @@ async fn record_intent(
                     stored,
                 });
             }
-            Err(StoreError::ConditionFailed(_)) if issuance.id.is_none() => {}
-            Err(StoreError::ConditionFailed(_)) => {
+            Err(StoreError::ConditionFailed(0)) if issuance.id.is_none() => {}
+            Err(StoreError::ConditionFailed(0)) => {
                 return Err(Error::Conflict(
                     "a certificate with this id exists already".into(),
                 ));
@@ -288,6 +522,7 @@ async fn keep_signature(
     mut record: CertificateRecord,
     stored: Record,
     id: Ksuid,
+    also: &[Write],
 ) -> Result<(CertificateRecord, Record), Error> {
     record.signature = Some(STANDARD.encode(certificate.signature_blob()));
     let list = CertificateList {
@@ -295,16 +530,17 @@ async fn keep_signature(
         signature_kept: true,
     };
     let replaced = stored.replaced(&record)?.listed(list.place(id));
-    let write = Write::Put(replaced.clone(), Condition::Version(stored.version));
-    match commit(services, list, id, &[write]).await {
+    let mut writes = vec![Write::Put(replaced.clone(), Condition::Version(stored.version))];
+    writes.extend_from_slice(also);
+    match commit(services, list, id, &writes).await {
         Ok(()) => Ok((record, replaced)),
-        // Nobody else knows this record yet; only a retirement of its authority touches it.
+        // Only a retirement of its authority touches a record that was made just now.
         Err(StoreError::ConditionFailed(_)) => Err(retirement::retired()),
         Err(error) => Err(error.into()),
     }
 }
 
-fn fields(plan: &IssuancePlan, serial: Serial, nonce: Vec<u8>, signer: &dyn Signer) -> CertificateFields {
+fn fields(plan: &IssuancePlan, serial: Serial, nonce: Vec<u8>, ca_key: &PublicKey) -> CertificateFields {
     CertificateFields {
         subject_key: plan.subject_key.clone(),
         nonce,
@@ -315,12 +551,11 @@ fn fields(plan: &IssuancePlan, serial: Serial, nonce: Vec<u8>, signer: &dyn Sign
         validity: plan.validity,
         critical_options: plan.critical_options.clone(),
         extensions: plan.extensions.clone(),
-        signature_key: signer.public_key().clone(),
+        signature_key: ca_key.clone(),
     }
 }
 
-fn too_large(size_bytes: usize, limit: Option<usize>) -> Error {
-    let limit = limit.unwrap_or_default();
+fn too_large(size_bytes: usize, limit: usize) -> Error {
     let reason = format!(
         "the certificate would have {size_bytes} bytes to sign, and its CA key signs at most {limit}; \
          ask for fewer or shorter principals and options"
@@ -375,8 +610,35 @@ fn decision_of(services: &Services, issuance: &Issuance<'_>) -> Decision {
     }
 }
 
+/// The line of the log for a certificate that was recorded before.
+fn decision_to_complete(services: &Services, record: &CertificateRecord) -> Decision {
+    Decision {
+        time_ms: services.clock.now_ms(),
+        request_id: record.request_id.clone(),
+        family: record.family.clone(),
+        action: "issue".into(),
+        outcome: "granted",
+        accessor: record.accessor.clone(),
+        display_name: record.display_name.clone(),
+        source_ip: record.source_ip,
+        role: record.role.clone(),
+        authority: record.authority.to_string(),
+        ..Decision::default()
+    }
+}
+
+fn note_recorded(decision: &mut Decision, record: &CertificateRecord) -> Result<(), Error> {
+    note(decision, &record.fields()?);
+    Ok(())
+}
+
 fn note_granted(decision: &mut Decision, issued: &Issued) {
-    let fields = issued.certificate.fields();
+    note(decision, issued.certificate.fields());
+}
+
+fn note(decision: &mut Decision, fields: &CertificateFields) {
+    decision.cert_type = Some(fields.cert_type);
+    decision.subject_key = fields.subject_key.fingerprint();
     decision.principals = fields.valid_principals.iter().map(str::to_owned).collect();
     decision.key_id = fields.key_id.to_string();
     decision.serial = Some(fields.serial.to_string());

@@ -2,8 +2,8 @@
 
 use crate::{
     role::{
-        CertTypeRules, KeyIdRules, LifetimeRules, OptionRules, PrincipalRules, Role, SubjectKeyRules,
-        ValueRule,
+        CertTypeRules, HostNames, KeyIdRules, LifetimeRules, OptionRules, PrincipalRules, Role,
+        SubjectKeyRules, ValueRule,
     },
     ssh::{CriticalOptions, Extensions, KeyKind, OptionsError, PublicKey, SignatureAlgorithm},
     types::{
@@ -371,18 +371,41 @@ fn check_values(rules: &OptionRules, asked: &BTreeMap<String, String>) -> Result
 /// sshd refuses a certificate whose networks have host bits or blanks, so they are written in canonical form.
 fn canonical_source_address(rules: &OptionRules, value: &str) -> Result<String, Refusal> {
     let (within, names) = match rules.values.get("source-address") {
-        Some(ValueRule::Networks { within, names }) => (within.as_ref(), *names),
-        Some(ValueRule::Matching(_)) | None => (None, false),
+        Some(ValueRule::Networks { within, names }) => (within.as_ref(), names),
+        Some(ValueRule::Matching(_)) | None => (None, &HostNames::None),
     };
-    let networks = match CidrList::parse(value) {
-        Ok(networks) => networks,
-        Err(CidrListError::NotANetwork(_)) if names && within.is_none() => return Ok(value.to_owned()),
-        Err(error) => return Err(Refusal::SourceAddress(error)),
+    let (networks, hosts) = match names {
+        HostNames::None => (Some(value.to_owned()), Vec::new()),
+        HostNames::Any | HostNames::Listed(_) => parted(value),
     };
+    for host in &hosts {
+        let allowed = match names {
+            HostNames::Any if within.is_none() => true,
+            HostNames::Listed(listed) if listed.contains(*host) => true,
+            HostNames::Listed(_) => return Err(Refusal::OptionValueNotAllowed("source-address".into())),
+            HostNames::Any | HostNames::None => false,
+        };
+        if !allowed || host.is_empty() || host.contains(char::is_whitespace) {
+            let name = host.chars().take(64).collect();
+            return Err(Refusal::SourceAddress(CidrListError::NotANetwork(name)));
+        }
+    }
+    let Some(networks) = networks else {
+        return Ok(hosts.join(","));
+    };
+    let networks = CidrList::parse(&networks).map_err(Refusal::SourceAddress)?;
     match within {
         Some(limit) if !networks.is_within(limit) => {
             Err(Refusal::OptionValueNotAllowed("source-address".into()))
         }
-        _ => Ok(networks.to_string()),
+        _ if hosts.is_empty() => Ok(networks.to_string()),
+        _ => Ok(format!("{networks},{}", hosts.join(","))),
     }
+}
+
+/// The networks of a list, if there are any, and the parts of it that are none.
+fn parted(value: &str) -> (Option<String>, Vec<&str>) {
+    let is_network = |part: &&str| CidrList::parse(part).is_ok();
+    let (networks, hosts): (Vec<&str>, Vec<&str>) = value.split(',').map(str::trim).partition(is_network);
+    ((!networks.is_empty()).then(|| networks.join(",")), hosts)
 }

@@ -166,9 +166,21 @@ pub enum ValueRule {
     Networks {
         /// Each must lie in one of these, if given.
         within: Option<CidrList>,
-        /// Whether a host name may stand for a network. sshd refuses such a certificate.
-        names: bool,
+        /// Which host names may stand for a network. sshd refuses such a certificate.
+        names: HostNames,
     },
+}
+
+/// Which host names may stand among networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HostNames {
+    /// Every name, as long as networks are not limited: a name cannot be held to a network.
+    Any,
+    /// These names.
+    Listed(BTreeSet<String>),
+    /// No name.
+    #[default]
+    None,
 }
 
 /// Who chooses the key id.

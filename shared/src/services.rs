@@ -16,14 +16,17 @@ pub struct Settings {
     pub retention_secs: u64,
     /// Whether every signature is kept, for one more write, or only those that a family must return again.
     pub keep_signatures: bool,
+    /// How long a private key that was made for a caller stays, encrypted, until it is fetched, in seconds.
+    pub private_key_secs: u64,
 }
 
 impl Default for Settings {
-    /// Records stay for 400 days past the end; signatures are kept where they must be.
+    /// Records stay for 400 days past the end; signatures are kept where they must be; private keys stay for a week.
     fn default() -> Self {
         Self {
             retention_secs: 400 * 86_400,
             keep_signatures: false,
+            private_key_secs: 7 * 86_400,
         }
     }
 }

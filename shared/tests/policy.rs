@@ -5,8 +5,8 @@
 use countersign::{
     policy::{IssuancePlan, Refusal, Request, RequestedKeyId, RequestedValidity, decide},
     role::{
-        CertTypeRules, KeyIdRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher, PrincipalRules,
-        Role, SubjectKeyRule, SubjectKeyRules, ValueRule,
+        CertTypeRules, HostNames, KeyIdRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher,
+        PrincipalRules, Role, SubjectKeyRule, SubjectKeyRules, ValueRule,
     },
     ssh::{Curve, KeyKind, OptionsError, PublicKey},
     types::{CertKeyIdError, CertType, CidrList, CidrListError, Pattern, PrincipalsError, ValidityError},
@@ -473,7 +473,9 @@ fn option_values_are_held_to_their_rules() {
         within: Some(CidrList::parse("10.0.0.0/8").unwrap()),
         names,
     };
-    rules.values.insert("source-address".into(), networks(false));
+    rules
+        .values
+        .insert("source-address".into(), networks(HostNames::None));
     rules.values.insert(
         "force-command".into(),
         ValueRule::Matching(vec![Pattern::parse("/opt/.+").unwrap()]),
@@ -499,7 +501,9 @@ fn option_values_are_held_to_their_rules() {
     let not_a_network = Refusal::SourceAddress(CidrListError::NotANetwork("bastion.example.com".into()));
     assert_eq!(refusal(&role, &name), not_a_network);
     let rules = &mut role.user.as_mut().unwrap().critical_options;
-    rules.values.insert("source-address".into(), networks(true));
+    rules
+        .values
+        .insert("source-address".into(), networks(HostNames::Any));
     assert_eq!(
         refusal(&role, &name),
         not_a_network,
@@ -510,14 +514,38 @@ fn option_values_are_held_to_their_rules() {
         "source-address".into(),
         ValueRule::Networks {
             within: None,
-            names: true,
+            names: HostNames::Any,
         },
     );
-    let plan = decide(&role, &name, NOW).unwrap();
-    assert_eq!(
-        plan.critical_options().value("source-address"),
-        Some("bastion.example.com")
-    );
+    let source_address = |role: &Role, asked: &Request| {
+        let plan = decide(role, asked, NOW).unwrap();
+        plan.critical_options()
+            .value("source-address")
+            .map(str::to_owned)
+            .unwrap()
+    };
+    assert_eq!(source_address(&role, &name), "bastion.example.com");
+    let mixed = with("source-address", "bastion.example.com, 10.1.2.3/8");
+    assert_eq!(source_address(&role, &mixed), "10.0.0.0/8,bastion.example.com");
+    assert!(matches!(
+        refusal(&role, &with("source-address", "a b,10.0.0.0/8")),
+        Refusal::SourceAddress(_)
+    ));
+    let rules = &mut role.user.as_mut().unwrap().critical_options;
+    let listed = HostNames::Listed(["bastion.example.com".to_owned()].into());
+    rules.values.insert("source-address".into(), networks(listed));
+    assert_eq!(source_address(&role, &mixed), "10.0.0.0/8,bastion.example.com");
+    for value in [
+        "other.example.com",
+        "bastion.example.com,11.0.0.0/8",
+        "10.0.0.1,,bastion.example.com",
+    ] {
+        assert_eq!(
+            refusal(&role, &with("source-address", value)),
+            Refusal::OptionValueNotAllowed("source-address".into()),
+            "{value}"
+        );
+    }
 }
 
 // --- Properties

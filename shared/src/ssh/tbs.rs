@@ -48,6 +48,19 @@ impl TbsCertificate {
         Self { fields, bytes }
     }
 
+    /// The to-be-signed bytes that were recorded before.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); also where they are not in the form that this encoder gives.
+    pub(crate) fn recorded(bytes: &[u8]) -> Result<Self, CertificateError> {
+        let tbs = Self::encode(Self::read(bytes)?);
+        if tbs.bytes == bytes {
+            Ok(tbs)
+        } else {
+            Err(CertificateError::Value("encoding"))
+        }
+    }
+
     /// Encodes `fields` for a comparison with other encoders.
     #[cfg(feature = "test-util")]
     pub fn encode_for_test(fields: CertificateFields) -> Self {

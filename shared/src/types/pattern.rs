@@ -52,6 +52,14 @@ impl Pattern {
             .map_err(|_| PatternError::TooLarge)
     }
 
+    /// The pattern that matches `text` alone.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn literal(text: &str) -> Result<Self, PatternError> {
+        Self::parse(&regex::escape(text))
+    }
+
     /// Whether the whole of `value` matches.
     pub fn matches(&self, value: &str) -> bool {
         self.0.is_match(value)
@@ -95,6 +103,8 @@ mod tests {
             assert_eq!(pattern.matches(value), expected, "{value:?}");
         }
         assert!(!Pattern::parse("(?m)^a$").unwrap().matches("a\nb"));
+        let literal = Pattern::literal("/bin/x --all [1]").unwrap();
+        assert!(literal.matches("/bin/x --all [1]") && !literal.matches("/bin/x --all 1"));
     }
 
     #[test]
