@@ -13,7 +13,8 @@ fn main() -> Result<()> {
 
 fn openapi() -> Result<()> {
     write("infisical", &countersign_infisical::openapi::document())?;
-    write("ngrok", &countersign_ngrok::openapi::document())
+    write("ngrok", &countersign_ngrok::openapi::document())?;
+    write("venafi", &countersign_venafi::openapi::document())
 }
 
 /// Keeps the document of a family.

@@ -1,0 +1,211 @@
+//! Carrying out what is recorded: signing a certificate some time after it was asked for, once.
+//!
+//! Whoever comes, a caller that fetches the certificate or the scheduled function, does the same: it reads what stands
+//! in the tables and goes on from there. The record has no signature yet, or has one, or says that it never will; each
+//! step from one to the next is one conditional write, so however many try, and wherever they die, one certificate
+//! comes of it.
+//!
+//! A template that is being deleted is announced so before its certificates are looked for, and is asked for here after
+//! the certificate is recorded: so either its deletion sees the certificate, or the certificate sees the deletion.
+
+use crate::{
+    dn::Dn,
+    error::sentence,
+    object::{self, Object, Stored, Waiting},
+    template::Template,
+};
+use countersign::{
+    Error, Services,
+    authority::{Authority, AuthorityState},
+    certificates::{CertificateRecord, SHARDS},
+    issue,
+    store::{Condition, Query, Record, StoreError, Table, Write},
+};
+
+/// How often a step is tried again when somebody else took it.
+const TRIES: usize = 4;
+
+/// How far a certificate is.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// It is signed.
+    Issued(Box<CertificateRecord>),
+    /// It is not signed yet: a signer or a store does not answer, or its template is being looked at.
+    Pending,
+    /// It never will be: why.
+    Rejected(String),
+}
+
+/// What one call of [`carry_out_pending`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CarriedOut {
+    /// Certificates that were signed.
+    pub issued: usize,
+    /// Certificates that never will be.
+    pub rejected: usize,
+    /// Certificates that were looked at and still wait.
+    pub waiting: usize,
+}
+
+/// Signs what waits to be signed, oldest first, but looks at no more than `limit` certificates; whether more wait is for
+/// the next call to find out. Where a signer or a store does not answer it stops at once.
+///
+/// It may be called as often as one likes, and at the same time as callers fetch the same certificates.
+///
+/// # Errors
+/// As [`countersign::store::Store`]. What was done before stays done.
+pub async fn carry_out_pending(services: &Services, limit: usize) -> Result<CarriedOut, Error> {
+    let mut done = CarriedOut::default();
+    for entry in waiting(services, limit).await? {
+        let waiting: Waiting = entry.value()?;
+        let current = waiting.object(&*services.store).await?;
+        let current = current.filter(|stored| stored.object.certificate == entry.key.sort);
+        let Some(Stored { object, .. }) = current else {
+            // A later certificate took its place, and with it the entry went; this one was read just before.
+            services
+                .store
+                .write(&[Write::Delete(entry.key, Condition::Always)])
+                .await?;
+            continue;
+        };
+        match carry_out(services, &object).await? {
+            State::Issued(_) => done.issued += 1,
+            State::Rejected(_) => done.rejected += 1,
+            State::Pending => {
+                done.waiting += 1;
+                break;
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// The oldest entries of what waits.
+async fn waiting(services: &Services, limit: usize) -> Result<Vec<Record>, Error> {
+    let mut entries = Vec::new();
+    for shard in 0..SHARDS {
+        let query = Query {
+            limit: limit.max(1),
+            ..Query::partition(Table::Roles, Waiting::partition(shard))
+        };
+        entries.extend(services.store.query(&query).await?);
+    }
+    entries.sort_by(|a, b| a.key.sort.cmp(&b.key.sort));
+    entries.truncate(limit);
+    Ok(entries)
+}
+
+/// Signs the certificate of `object`, unless that is done.
+///
+/// # Errors
+/// As [`countersign::store::Store`], for the reads before. What fails later leaves it pending, and is in the log.
+pub(crate) async fn carry_out(services: &Services, object: &Object) -> Result<State, Error> {
+    for _ in 0..TRIES {
+        if let Some(state) = attempt(services, object).await? {
+            return Ok(state);
+        }
+    }
+    Ok(State::Pending)
+}
+
+/// What is read to go on.
+struct Found {
+    record: CertificateRecord,
+    stored: Record,
+    template: Option<Template>,
+    authority: Option<Authority>,
+}
+
+/// One attempt; `None` where somebody else changed the record meanwhile.
+async fn attempt(services: &Services, object: &Object) -> Result<Option<State>, Error> {
+    let Found {
+        record,
+        stored,
+        template,
+        authority,
+    } = find(services, object).await?;
+    if record.signature.is_some() {
+        return Ok(Some(State::Issued(Box::new(record))));
+    }
+    if let Some(reason) = object::rejection(&record) {
+        return Ok(Some(State::Rejected(reason.to_owned())));
+    }
+    let Some(template) = template.filter(|template| template.guid == object.template) else {
+        return reject(services, object, &record, &stored, "The template was deleted.").await;
+    };
+    if template.is_leaving(services.clock.now()) {
+        return Ok(Some(State::Pending));
+    }
+    let Some(authority) = authority.filter(|authority| authority.state == AuthorityState::Active) else {
+        let reason = "The certificate authority of the template is retired.";
+        return reject(services, object, &record, &stored, reason).await;
+    };
+    let id = object.certificate_id()?;
+    let also = [Write::Delete(Waiting::key(id), Condition::Always)];
+    let pending = object::pending(object, record.clone(), stored.clone());
+    match issue::complete(services, &authority, pending, &also).await {
+        Ok(issued) => Ok(Some(State::Issued(Box::new(issued.record)))),
+        Err(error @ (Error::Refused(_) | Error::InvalidRequest { .. })) => {
+            reject(services, object, &record, &stored, &sentence(&error.to_string())).await
+        }
+        // The authority is being retired, or was, or the record changed: the next look tells.
+        Err(Error::Conflict(_)) => Ok(None),
+        Err(
+            Error::Internal(_)
+            | Error::NotFound(_)
+            | Error::PermissionDenied
+            | Error::Throttled { .. }
+            | Error::Unauthenticated
+            | Error::Unavailable(_),
+        ) => Ok(Some(State::Pending)),
+    }
+}
+
+async fn find(services: &Services, object: &Object) -> Result<Found, Error> {
+    let dn = Dn::parse(&object.template_dn).map_err(|error| Error::internal(error.to_string()))?;
+    let keys = [object.certificate_key()?, Template::key(&dn)];
+    let mut records = services.store.read(&keys).await?.into_iter();
+    let stored = records.next().flatten();
+    let stored = stored.ok_or_else(|| Error::internal("the record of an object's certificate is gone"))?;
+    let record: CertificateRecord = stored.value()?;
+    if record.id != object.certificate {
+        return Err(Error::internal(
+            "the record of an object's certificate is another's",
+        ));
+    }
+    let template = records
+        .next()
+        .flatten()
+        .map(|record| record.value())
+        .transpose()?;
+    let authority = if record.signature.is_some() {
+        None
+    } else {
+        Authority::read(&*services.store, &record.authority).await?
+    };
+    Ok(Found {
+        record,
+        stored,
+        template,
+        authority: authority.map(|(authority, _)| authority),
+    })
+}
+
+async fn reject(
+    services: &Services,
+    object: &Object,
+    record: &CertificateRecord,
+    stored: &Record,
+    reason: &str,
+) -> Result<Option<State>, Error> {
+    let replaced = stored.replaced(&object::rejected(record, reason))?;
+    let writes = [
+        Write::Put(replaced, Condition::Version(stored.version)),
+        Write::Delete(Waiting::key(object.certificate_id()?), Condition::Always),
+    ];
+    match services.store.write(&writes).await {
+        Ok(()) => Ok(Some(State::Rejected(reason.to_owned()))),
+        Err(StoreError::ConditionFailed(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

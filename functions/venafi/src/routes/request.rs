@@ -1,0 +1,284 @@
+//! `SSHCertificates/Request`: records what will be signed, and signs it where the caller waits for it.
+
+use super::{
+    answer::{self, Beside},
+    retrieve::HOLD_LIMIT,
+    templates::{ABSENT, policy_path},
+};
+use crate::{
+    call::{Call, Reply},
+    dn::Dn,
+    error::{Failure, code},
+    object::{self, Object, Stored, Waiting},
+    order::{self, Order, Subject},
+    pending::{State, carry_out},
+    private_key,
+    template::{self, Template},
+    wire::{self, Status},
+};
+use countersign::{
+    Error,
+    access::Caller,
+    acl::Capability,
+    authority::{Authority, AuthorityState},
+    certificates::{self, CertificateRecord},
+    issue::{self, CertificateId, Issuance, Pending},
+    store::{Condition, Record, Write},
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// How often a request starts again when its object changed under its feet.
+const TRIES: usize = 8;
+
+pub(super) async fn request(call: Arc<Call>) -> Result<Reply, Failure> {
+    let body = call.body::<wire::CertificateRequest>();
+    let named = body.as_ref().ok().and_then(|body| body.cadn.as_deref());
+    let template_dn = named.map(Dn::template);
+    let also: Vec<_> = template_dn.iter().flatten().map(Template::key).collect();
+    let authorised = call.authorise(&also).await?;
+    let caller = authorised.caller;
+    let body = body?;
+    let template_dn = template_dn
+        .ok_or_else(|| Failure::field("CADN", "it is missing"))?
+        .map_err(|error| Failure::field("CADN", error))?;
+    let template = authorised.records.into_iter().flatten().next();
+    let template: Option<Template> = template.map(|record| record.value()).transpose()?;
+    let known_dn = template
+        .as_ref()
+        .map_or(template_dn.as_str(), |template| &template.dn);
+    if !call.may(caller, &policy_path(known_dn), &[Capability::Update]) {
+        return Err(Failure::rights("this template"));
+    }
+    // A 404 would lose its text in one of the clients.
+    let template = template.ok_or_else(|| Failure::invalid(code::OTHER, ABSENT))?;
+    let folder = order::folder(&body)?;
+    if let Some(folder) = &folder
+        && !call.may(caller, &format!("vedsdk/folder/{folder}"), &[Capability::Create])
+    {
+        return Err(Failure::rights("this folder"));
+    }
+    let made = Making {
+        call: &call,
+        caller,
+        body: &body,
+        template: &template,
+        folder,
+    };
+    let (object, subject) = made.record().await?;
+    let answer = match body.processing_timeout {
+        None | Some(0) => None,
+        Some(secs) => waited(&call, &body, &object, &subject, Duration::from_secs(secs)).await?,
+    };
+    let answer =
+        answer.unwrap_or_else(|| answer::without(&object, Status::PendingIssue, object.warning.clone()));
+    Ok(Reply::json(&answer)?.logged())
+}
+
+/// What the certificate's signing gives within `limit`; `None` where it has to be waited for longer.
+async fn waited(
+    call: &Call,
+    body: &wire::CertificateRequest,
+    object: &Object,
+    subject: &Subject,
+    limit: Duration,
+) -> Result<Option<wire::CertificateAnswer>, Failure> {
+    let signing = carry_out(&call.services, object);
+    // What fails after the record is there is tried again when the certificate is fetched.
+    let state = match tokio::time::timeout(limit.min(HOLD_LIMIT), signing).await {
+        Ok(Ok(state)) => state,
+        Ok(Err(_)) | Err(_) => return Ok(None),
+    };
+    let record = match state {
+        State::Issued(record) => record,
+        State::Pending => return Ok(None),
+        State::Rejected(reason) => {
+            return Ok(Some(answer::without(object, Status::Rejected, Some(reason))));
+        }
+    };
+    let private_key = match subject.pair() {
+        Some(pair) if body.include_private_key_data.unwrap_or(true) => {
+            let passphrase = body.private_key_passphrase.as_deref();
+            Some(private_key::text(&call.services, pair, passphrase).await?)
+        }
+        _ => None,
+    };
+    let beside = Beside {
+        with_details: body.include_certificate_details.unwrap_or(false),
+        private_key,
+        notes: Vec::new(),
+    };
+    Ok(Some(answer::issued(object, &record, beside)?))
+}
+
+/// What all attempts to record a certificate have in common.
+struct Making<'m> {
+    call: &'m Call,
+    caller: &'m Caller,
+    body: &'m wire::CertificateRequest,
+    template: &'m Template,
+    folder: Option<Dn>,
+}
+
+impl Making<'_> {
+    /// Records the certificate and everything about it in one write set.
+    async fn record(self) -> Result<(Object, Subject), Failure> {
+        let services = &self.call.services;
+        let order = Order::parse(
+            self.body,
+            self.template,
+            self.folder.clone(),
+            services.clock.now(),
+        )?;
+        let subject = order::subject(self.body, self.template).await?;
+        for _ in 0..TRIES {
+            match self.attempt(&order, &subject).await {
+                Ok(object) => return Ok((object, subject)),
+                Err(Error::Conflict(_)) => {}
+                Err(error) => return Err(Failure::from(error).logged()),
+            }
+        }
+        Err(Failure::conflict(
+            "The certificate object is being changed by other requests. Try again.",
+        ))
+    }
+
+    async fn attempt(&self, order: &Order, subject: &Subject) -> Result<Object, Error> {
+        let services = &self.call.services;
+        let before = self.before(order, subject).await?;
+        let id = CertificateId::draw(services)?;
+        let mut writes = before.writes;
+        if let Some(pair) = subject.pair() {
+            writes.push(private_key::keep(services, id.id, pair).await?);
+        }
+        let mut role = template::role(self.template)?;
+        role.signature_algorithm =
+            template::signature_algorithm(self.template, before.authority.algorithm()?);
+        let object = Object {
+            guid: match &before.old {
+                Some(old) => old.object.guid.clone(),
+                None => crate::guid::Guid::draw(services)?,
+            },
+            // The first spelling stays.
+            dn: match &before.old {
+                Some(old) => old.object.dn.clone(),
+                None => order.dn.as_str().to_owned(),
+            },
+            template_dn: self.template.dn.clone(),
+            template: self.template.guid.clone(),
+            certificate: id.id.to_string(),
+            tbs_hash: String::new(),
+            is_short_hash: role.signature_algorithm.is_some(),
+            public_key: subject.line(),
+            is_generated: subject.pair().is_some(),
+            owner: object::owner(self.caller),
+            warning: order.warning.clone(),
+        };
+        let request = order.request(subject.key());
+        let origin = self.call.origin(self.caller, &self.template.name);
+        let issuance = Issuance {
+            authority: &before.authority,
+            role: &role,
+            request: &request,
+            origin: &origin,
+            id: Some(id),
+            keep_signature: true,
+            details: details(order, &object),
+        };
+        let also = |record: &CertificateRecord| -> Result<Vec<Write>, Error> {
+            let object = Object {
+                tbs_hash: issue::tbs_hash(record)?,
+                ..object.clone()
+            };
+            let end = record.fields()?.validity.valid_before();
+            let entry = Template::certificate_entry(&object.template, id.id, id.serial, end);
+            let mut all = writes.clone();
+            all.extend(object.writes(&order.dn, before.old.as_ref())?);
+            all.push(Waiting::write(id.id, &order.dn)?);
+            all.push(Write::Put(entry, Condition::Always));
+            Ok(all)
+        };
+        let Pending { tbs_hash, .. } = issue::record(services, &issuance, also).await?;
+        Ok(Object { tbs_hash, ..object })
+    }
+
+    /// What stands there already, and what becomes of it.
+    async fn before(&self, order: &Order, subject: &Subject) -> Result<Before, Error> {
+        let services = &self.call.services;
+        let certified = object::subject_key(&subject.key().sha256_hex());
+        let keys = [
+            Authority::key(&self.template.authority),
+            Object::key(&order.dn),
+            certified.clone(),
+        ];
+        let mut records = services.store.read(&keys).await?.into_iter();
+        let authority = records.next().flatten();
+        let authority: Authority = authority
+            .ok_or_else(|| Error::internal("the authority of a template is gone"))?
+            .value()?;
+        if authority.state == AuthorityState::Retired {
+            return Err(Error::invalid(
+                "CADN",
+                "the certificate authority of this template is retired",
+            ));
+        }
+        let old = records.next().flatten().map(Stored::of).transpose()?;
+        let may_reuse = self.template.certificate.allowed_private_key_reuse;
+        let known = records.next().flatten();
+        if known.is_some() && !may_reuse {
+            let reason = "it was certified before, and this template does not allow that again";
+            return Err(Error::invalid("PublicKeyData", reason));
+        }
+        let mut writes = Vec::new();
+        if known.is_none() {
+            let condition = if may_reuse {
+                Condition::Always
+            } else {
+                Condition::Absent
+            };
+            writes.push(Write::Put(Record::new(certified, &true)?, condition));
+        }
+        if let Some(old) = &old {
+            writes.extend(self.archive(&old.object).await?);
+        }
+        Ok(Before {
+            authority,
+            old,
+            writes,
+        })
+    }
+
+    /// The writes that make room for a later certificate of `old`.
+    async fn archive(&self, old: &Object) -> Result<Vec<Write>, Error> {
+        let services = &self.call.services;
+        let id = old.certificate_id()?;
+        let mut writes = vec![
+            Write::Delete(Waiting::key(id), Condition::Always),
+            private_key::forget(id),
+        ];
+        if let Some((record, stored)) = certificates::read(&*services.store, id).await? {
+            let (now, retention) = (services.clock.now(), services.settings.retention_secs);
+            writes.extend(certificates::archival(&record, &stored, now, retention)?);
+        }
+        Ok(writes)
+    }
+}
+
+/// What an attempt found.
+struct Before {
+    authority: Authority,
+    old: Option<Stored>,
+    writes: Vec<Write>,
+}
+
+/// What the record says beside the certificate.
+fn details(order: &Order, object: &Object) -> BTreeMap<String, Value> {
+    let mut details = BTreeMap::from([
+        ("object".to_owned(), Value::from(object.dn.clone())),
+        ("origin".to_owned(), Value::from(order.origin.clone())),
+    ]);
+    if !order.destinations.is_empty() {
+        details.insert("destination_addresses".into(), order.destinations.clone().into());
+    }
+    details
+}

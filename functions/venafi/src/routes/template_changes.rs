@@ -1,0 +1,251 @@
+//! Making, changing and deleting templates: ours, since the product has no routes for that.
+
+use super::templates::{ABSENT, name, parse, policy_path};
+use crate::{
+    call::{Call, Reply},
+    dn::{Dn, TEMPLATES},
+    error::{Failure, code},
+    guid::Guid,
+    template::{self, CaKeyPairSpec, KeyPair, Sections, Template},
+    wire,
+};
+use countersign::{
+    access::Caller,
+    acl::Capability,
+    authority::{self, Authority, AuthorityId, AuthorityState, KeySource},
+    store::{Condition, Record, StoreError, Write},
+};
+use std::sync::Arc;
+
+/// How often a change starts again when the template changed under its feet.
+const TRIES: usize = 8;
+/// The path of new authorities in policies.
+const AUTHORITIES: &str = "sys/countersign/authorities";
+/// What an answer says where the name is taken.
+const TAKEN: &str = "There is a template with this name already.";
+
+/// `Template/Create`.
+pub(super) async fn create(call: Arc<Call>) -> Result<Reply, Failure> {
+    let body = call.body::<wire::TemplateCreation>();
+    let caller = call.authorise(&[]).await?.caller;
+    let body = body?;
+    let given = body.name.ok_or_else(|| Failure::field("Name", "it is missing"))?;
+    if given.contains('\\') {
+        return Err(Failure::field("Name", "it may not hold a backslash"));
+    }
+    let dn = Dn::parse(TEMPLATES)
+        .and_then(|root| root.child(&given))
+        .map_err(|error| Failure::field("Name", error))?;
+    require(&call, caller, dn.as_str(), Capability::Create)?;
+    if body.authority.is_some() && body.ca_key_pair.is_some() {
+        return Err(Failure::field("CAKeyPair", "give either this or Authority"));
+    }
+    let key_pair = CaKeyPairSpec::parse(body.ca_key_pair)?;
+    let sections = Sections::parse(
+        body.api_client,
+        body.access_control,
+        body.certificate,
+        body.contacts,
+    )?;
+    let (api_client, access_control, certificate, contacts) = sections.or_defaults()?;
+    // Before a key is made for nothing.
+    if template::by_dn(&*call.services.store, &dn).await?.is_some() {
+        return Err(Failure::conflict(TAKEN));
+    }
+    let authority = match body.authority {
+        Some(text) => existing(&call, caller, &text, &dn).await?,
+        None => {
+            let source = KeySource::New(key_pair.spec);
+            authority::enrol(&call.services, source, format!("of the template {dn}")).await?
+        }
+    };
+    let template = Template {
+        guid: Guid::draw(&call.services)?,
+        name: dn.name().to_owned(),
+        created_at: call.services.clock.now(),
+        contacts,
+        authority: authority.id,
+        ca_key_pair: KeyPair {
+            guid: Guid::draw(&call.services)?,
+            name: key_pair.name.unwrap_or_else(|| dn.name().to_owned()),
+        },
+        api_client,
+        access_control,
+        certificate,
+        deleting_since: None,
+        dn: dn.as_str().to_owned(),
+    };
+    match call.services.store.write(&template.create()?).await {
+        Ok(()) => Reply::json(&name(&template, true)),
+        Err(StoreError::ConditionFailed(_)) => Err(Failure::conflict(TAKEN)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `Template/Update`.
+pub(super) async fn update(call: Arc<Call>) -> Result<Reply, Failure> {
+    let body = call.body::<wire::TemplateUpdate>();
+    let caller = call.authorise(&[]).await?.caller;
+    let body = body?;
+    let (found, _) = named(
+        &call,
+        body.dn.as_deref(),
+        body.guid.as_deref(),
+        body.name.as_deref(),
+    )
+    .await?;
+    require(&call, caller, &found.dn, Capability::Update)?;
+    let sections = Sections::parse(
+        body.api_client,
+        body.access_control,
+        body.certificate,
+        body.contacts,
+    )?;
+    let dn = parse(&found.dn)?;
+    let authority = match &body.authority {
+        Some(text) => Some(existing(&call, caller, text, &dn).await?.id),
+        None => None,
+    };
+    for _ in 0..TRIES {
+        let (mut template, stored) = current(&call, &dn).await?;
+        if let Some(section) = sections.api_client {
+            template.api_client = section;
+        }
+        if let Some(section) = &sections.access_control {
+            template.access_control = section.clone();
+        }
+        if let Some(section) = &sections.certificate {
+            template.certificate = section.clone();
+        }
+        if let Some(contacts) = &sections.contacts {
+            template.contacts.clone_from(contacts);
+        }
+        if let Some(authority) = &authority {
+            template.authority = authority.clone();
+        }
+        if replace(&call, &template, &stored).await?.is_some() {
+            return Reply::json(&name(&template, true));
+        }
+    }
+    Err(contended())
+}
+
+/// `Template/Delete`, unless certificates of it are valid. `pending` tells how the two meet.
+pub(super) async fn delete(call: Arc<Call>) -> Result<Reply, Failure> {
+    let body = call.body::<wire::TemplateDeletion>();
+    let caller = call.authorise(&[]).await?.caller;
+    let body = body?;
+    let (found, _) = named(
+        &call,
+        body.dn.as_deref(),
+        body.guid.as_deref(),
+        body.name.as_deref(),
+    )
+    .await?;
+    require(&call, caller, &found.dn, Capability::Delete)?;
+    let dn = parse(&found.dn)?;
+    for _ in 0..TRIES {
+        let (mut template, stored) = current(&call, &dn).await?;
+        // First without an announcement, which holds certificates back: most refusals end here.
+        if template.has_valid_certificates(&call.services).await? {
+            return Err(in_use());
+        }
+        template.deleting_since = Some(call.services.clock.now());
+        let Some(announced) = replace(&call, &template, &stored).await? else {
+            continue;
+        };
+        if template.has_valid_certificates(&call.services).await? {
+            template.deleting_since = None;
+            // If this fails, the announcement ends by its age.
+            let _ = replace(&call, &template, &announced).await;
+            return Err(in_use());
+        }
+        match call.services.store.write(&template.delete(&announced)).await {
+            Ok(()) => return Reply::json(&name(&template, true)),
+            Err(StoreError::ConditionFailed(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(contended())
+}
+
+fn in_use() -> Failure {
+    Failure::conflict(
+        "Certificates of this template are valid: it can be deleted when the last of them has ended.",
+    )
+}
+
+fn contended() -> Failure {
+    Failure::conflict("The template is being changed by other requests. Try again.")
+}
+
+/// Refuses a caller without `capability` on the template called `dn`.
+fn require(call: &Call, caller: &Caller, dn: &str, capability: Capability) -> Result<(), Failure> {
+    if call.may(caller, &policy_path(dn), &[capability]) {
+        Ok(())
+    } else {
+        Err(Failure::rights("this template"))
+    }
+}
+
+/// The template that is named, in one of three ways.
+async fn named(
+    call: &Call,
+    dn: Option<&str>,
+    guid: Option<&str>,
+    name: Option<&str>,
+) -> Result<(Template, Record), Failure> {
+    match (dn.or(name), guid) {
+        (None, None) => Err(Failure::invalid(code::OTHER, "DN, Guid or Name is required")),
+        (dn, guid) => super::templates::find(call, dn, guid).await,
+    }
+}
+
+async fn current(call: &Call, dn: &Dn) -> Result<(Template, Record), Failure> {
+    let found = template::by_dn(&*call.services.store, dn).await?;
+    found.ok_or_else(|| Failure::not_found(code::OTHER, ABSENT))
+}
+
+/// Puts `template` in the place of `stored`; `None` where somebody else changed it.
+async fn replace(call: &Call, template: &Template, stored: &Record) -> Result<Option<Record>, Failure> {
+    let replaced = stored.replaced(template)?;
+    let write = Write::Put(replaced.clone(), Condition::Version(stored.version));
+    match call.services.store.write(&[write]).await {
+        Ok(()) => Ok(Some(replaced)),
+        Err(StoreError::ConditionFailed(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The authority that `text` names: by its id, or by its KMS key.
+async fn existing(call: &Call, caller: &Caller, text: &str, dn: &Dn) -> Result<Authority, Failure> {
+    const FIELD: &str = "Authority";
+    if let Ok(id) = AuthorityId::parse(text) {
+        let path = format!("ssh_certificate_authorities/{id}");
+        if !call.may(caller, &path, &[Capability::Update]) {
+            return Err(Failure::rights("this authority"));
+        }
+        return match Authority::read(&*call.services.store, &id).await? {
+            Some((authority, _)) if authority.state == AuthorityState::Active => Ok(authority),
+            Some(_) => Err(Failure::field(FIELD, "it is retired")),
+            None => Err(Failure::field(FIELD, "there is no such authority")),
+        };
+    }
+    if !text.starts_with("arn:") {
+        return Err(Failure::field(
+            FIELD,
+            "give the id of an authority, or the ARN of a KMS key",
+        ));
+    }
+    if !call.may(caller, AUTHORITIES, &[Capability::Create, Capability::Update]) {
+        return Err(Failure::rights("KMS keys"));
+    }
+    let source = KeySource::Kms(text.to_owned());
+    let description = format!("of the template {dn}");
+    authority::enrol(&call.services, source, description)
+        .await
+        .map_err(|error| match error {
+            countersign::Error::InvalidRequest { reason, .. } => Failure::field(FIELD, reason),
+            error => error.into(),
+        })
+}

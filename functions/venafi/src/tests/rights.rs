@@ -1,0 +1,171 @@
+//! Who may use which template, folder and route.
+
+use super::fixture::{Fixture, KEY, users};
+use serde_json::{Value, json};
+
+const ROUTES: &str = r#"path "vedsdk/SSHCertificates/*" { capabilities = ["create", "read", "update"] }"#;
+
+fn asked(more: Value) -> Value {
+    let mut body = json!({"CADN": "users", "KeyId": "k", "PublicKeyData": KEY});
+    body.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    body
+}
+
+#[tokio::test]
+async fn a_caller_needs_the_template_and_the_folder_that_it_names_beside_the_route() {
+    let fixture = Fixture::new().await;
+    let template = r#"path "vedsdk/template/\\VED\\Certificate Authority\\SSH\\Templates\\users" { capabilities = ["update"] }"#;
+    let folder = r#"path "vedsdk/folder/\\VED\\Policy\\team" { capabilities = ["create"] }"#;
+    let none = fixture.token_with("route", ROUTES).await;
+    let one = fixture
+        .token_with("template", &format!("{ROUTES}\n{template}"))
+        .await;
+    let both = fixture
+        .token_with("folder", &format!("{ROUTES}\n{template}\n{folder}"))
+        .await;
+    let only = fixture
+        .token_with("no-route", &format!("{template}\n{folder}"))
+        .await;
+
+    fixture
+        .post_as(&none, "Request", &asked(json!({})))
+        .await
+        .fails(403, 12);
+    fixture
+        .post_as(&only, "Request", &asked(json!({})))
+        .await
+        .fails(403, 12);
+    let requested = fixture.post_as(&one, "Request", &asked(json!({}))).await.ok();
+    fixture
+        .post_as(&one, "Request", &asked(json!({"CADN": "hosts"})))
+        .await
+        .fails(403, 12);
+    // Whether a template is there is not told to those who may not use it.
+    fixture
+        .post_as(&one, "Request", &asked(json!({"CADN": "none"})))
+        .await
+        .fails(403, 12);
+    // In another case it is the same template.
+    fixture
+        .post_as(&one, "Request", &asked(json!({"CADN": "USERS"})))
+        .await
+        .ok();
+
+    let named = asked(json!({"PolicyDN": r"\VED\Policy\team"}));
+    fixture.post_as(&one, "Request", &named).await.fails(403, 12);
+    fixture.post_as(&both, "Request", &named).await.ok();
+    let other = asked(json!({"PolicyDN": r"\VED\Policy\team\inner"}));
+    fixture.post_as(&both, "Request", &other).await.fails(403, 12);
+
+    let fetch = json!({"DN": requested["DN"]});
+    fixture.post_as(&none, "Retrieve", &fetch).await.fails(403, 12);
+    fixture.post_as(&one, "Retrieve", &fetch).await.certificate();
+    fixture
+        .post_as(&none, "Template/Retrieve", &json!({"DN": "users"}))
+        .await
+        .fails(403, 12);
+    fixture
+        .post_as(&one, "Template/Retrieve", &json!({"DN": "users"}))
+        .await
+        .ok();
+    let denied = fixture.post_as(&none, "Request", &asked(json!({}))).await.json();
+    assert_eq!(denied["error"], "access_denied");
+    let decision = fixture.log.decisions().pop().unwrap();
+    assert_eq!(
+        (decision.family.as_str(), decision.outcome),
+        ("venafi", "permission_denied")
+    );
+}
+
+#[tokio::test]
+async fn parameters_of_policies_see_the_documented_names() {
+    let fixture = Fixture::new().await;
+    let policy = format!(
+        "{ROUTES}\npath \"vedsdk/template/*\" {{ capabilities = [\"update\"] denied_parameters = {{ \"ForceCommand\" = [] }} }}"
+    );
+    let token = fixture.token_with("denied", &policy).await;
+    fixture
+        .post_as(&token, "Request", &asked(json!({"forcecommand": "force"})))
+        .await
+        .fails(403, 12);
+    fixture
+        .post_as(&token, "Request", &asked(json!({"ForceCommand": ""})))
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn templates_are_made_changed_and_deleted_by_those_who_may() {
+    let fixture = Fixture::new().await;
+    let with = |capability: &str| {
+        let policy = format!("{ROUTES}\npath \"vedsdk/template/*\" {{ capabilities = [\"{capability}\"] }}");
+        let (fixture, capability) = (&fixture, capability.to_owned());
+        async move { fixture.token_with(&capability, &policy).await }
+    };
+    let mut document = users();
+    document["Name"] = json!("new");
+    let (create, update, delete) = (with("create").await, with("update").await, with("delete").await);
+    for token in [&update, &delete, &fixture.token] {
+        fixture
+            .post_as(token, "Template/Create", &document)
+            .await
+            .fails(403, 12);
+    }
+    fixture.post_as(&create, "Template/Create", &document).await.ok();
+    let change = json!({"Name": "new", "Contacts": ["a"]});
+    for token in [&create, &delete] {
+        fixture
+            .post_as(token, "Template/Update", &change)
+            .await
+            .fails(403, 12);
+    }
+    fixture.post_as(&update, "Template/Update", &change).await.ok();
+    let name = json!({"Name": "new"});
+    for token in [&create, &update] {
+        fixture
+            .post_as(token, "Template/Delete", &name)
+            .await
+            .fails(403, 12);
+    }
+    fixture.post_as(&delete, "Template/Delete", &name).await.ok();
+}
+
+#[tokio::test]
+async fn a_template_of_an_authority_needs_the_right_to_that_authority() {
+    let fixture = Fixture::new().await;
+    let known = fixture
+        .post("Template/Retrieve", &json!({"DN": "users"}))
+        .await
+        .ok();
+    let policy = format!("{ROUTES}\npath \"vedsdk/template/*\" {{ capabilities = [\"create\"] }}");
+    let token = fixture.token_with("creator", &policy).await;
+    let document = json!({"Name": "second", "Authority": known["Authority"]});
+    fixture
+        .post_as(&token, "Template/Create", &document)
+        .await
+        .fails(403, 12);
+    let kms = json!({"Name": "third", "Authority": "arn:aws:kms:eu-central-1:1:key/x"});
+    fixture
+        .post_as(&token, "Template/Create", &kms)
+        .await
+        .fails(403, 12);
+    fixture.create_template(&document).await.ok();
+    let second = fixture
+        .post_as(&fixture.root, "Template/Retrieve", &json!({"DN": "second"}))
+        .await
+        .ok();
+    assert_eq!(
+        second["CAKeyPair"]["FingerprintSHA256"],
+        known["CAKeyPair"]["FingerprintSHA256"]
+    );
+    for (authority, status) in [
+        ("sshca_x", 400),
+        ("sshca_2rwwl4SDEadVIHE5LIPmoVwx9q5", 400),
+        ("arn:x", 400),
+    ] {
+        let document = json!({"Name": "fourth", "Authority": authority});
+        fixture.create_template(&document).await.fails(status, 100);
+    }
+}
