@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-use crate::admin::{authority, certificate, identity, infisical, policy, token};
+use crate::admin::{authority, certificate, identity, infisical, policy, token, venafi};
 
 /// A serverless SSH certificate authority: the local server, and the administration of servers and deployments.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Certificate(Administration<certificate::Command>),
     /// Infisical: projects with their people, machines, groups and hosts.
     Infisical(Administration<infisical::Command>),
+    /// Venafi: the templates by which its clients get certificates.
+    Venafi(Administration<venafi::Command>),
 }
 
 /// An administration command, and whom it talks to.

@@ -9,7 +9,7 @@ mod serve;
 mod tables;
 mod time;
 
-use admin::{authority, certificate, identity, infisical, policy, token};
+use admin::{authority, certificate, identity, infisical, policy, token, venafi};
 use anyhow::Result;
 use args::{Administration, Arguments, Command, Environment};
 use clap::{Parser, Subcommand};
@@ -39,6 +39,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Identity(noun) => administer(noun, &environment, identity::run).await,
         Command::Certificate(noun) => administer(noun, &environment, certificate::run).await,
         Command::Infisical(noun) => administer(noun, &environment, infisical::run).await,
+        Command::Venafi(noun) => administer(noun, &environment, venafi::run).await,
     }
 }
 

@@ -48,6 +48,7 @@ impl Tables {
         let operator = Caller::operator(&services, OPERATOR).context("the operator cannot be described")?;
         let router = countersign_infisical::router(services.clone())
             .merge(countersign_vault::router(services.clone()))
+            .merge(countersign_venafi::router(services.clone()))
             .layer(Extension(operator));
         Ok(Self {
             services,

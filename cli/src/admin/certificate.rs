@@ -51,6 +51,9 @@ pub(crate) struct Filter {
     /// Only those of this role, template or host
     #[arg(long)]
     role: Option<String>,
+    /// Only those whose place a later one took (Venafi)
+    #[arg(long)]
+    archived: bool,
     /// Only those since this time: 2026-11-24, 2026-11-24T17:33:06Z, or how long ago, as in 90m or 7d
     #[arg(long)]
     since: Option<String>,
@@ -106,6 +109,7 @@ fn query(filter: &Filter, now: u64) -> Result<String> {
         ("family", filter.family.clone()),
         ("role", filter.role.clone()),
         ("since", since.map(|secs| secs.to_string())),
+        ("archived", filter.archived.then(|| "true".to_owned())),
     ];
     let pair =
         |(name, value): (&str, Option<String>)| value.map(|value| format!("{name}={}", query_value(&value)));
@@ -185,6 +189,15 @@ async fn show(client: &Client, reference: &str) -> Result<Output> {
 /// What a certificate does not say of itself.
 fn provenance(record: &CertificateRecord, data: &Value) -> String {
     let source = record.source_ip.map(|address| address.to_string());
+    let detail = |name: &str| match record.details.get(name) {
+        Some(value) => shown(&json!({ name: value }), name),
+        None => String::new(),
+    };
+    let archived = record
+        .details
+        .get("archived")
+        .and_then(Value::as_u64)
+        .map(time::format);
     let lines = fields([
         ("Issued:", time::format(record.created_at)),
         ("By:", record.display_name.clone()),
@@ -194,6 +207,11 @@ fn provenance(record: &CertificateRecord, data: &Value) -> String {
         ("Role:", record.role.clone()),
         ("Authority:", record.authority.to_string()),
         ("Request id:", record.request_id.clone()),
+        ("Origin:", detail("origin")),
+        ("Object:", detail("object")),
+        ("Destinations:", detail("destination_addresses")),
+        ("Rejected:", detail("rejected")),
+        ("Archived:", archived.unwrap_or_default()),
         ("Certificate:", shown(data, "certificate")),
     ]);
     lines.lines().map(|line| format!("        {line}\n")).collect()
@@ -211,12 +229,13 @@ mod tests {
             principal: Some("a&b c".into()),
             family: None,
             role: Some("me".into()),
+            archived: true,
             since: Some("1h".into()),
             limit: 5,
         };
         assert_eq!(
             query(&filter, 5000).unwrap(),
-            "cert_type=user&principal=a%26b%20c&role=me&since=1400"
+            "cert_type=user&principal=a%26b%20c&role=me&since=1400&archived=true"
         );
         assert!(
             query(

@@ -6,6 +6,7 @@ pub(crate) mod identity;
 pub(crate) mod infisical;
 pub(crate) mod policy;
 pub(crate) mod token;
+pub(crate) mod venafi;
 
 use crate::client::is_absent;
 use anyhow::{Context, Result};

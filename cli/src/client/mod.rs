@@ -151,6 +151,11 @@ impl Client {
         self.call(Method::DELETE, path, None).await
     }
 
+    /// Gets what is at `path`, which is whole.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        self.call_at(Method::GET, path, None).await
+    }
+
     /// Posts `document` to `path`, which is whole.
     pub(crate) async fn post(&self, path: &str, document: &Value) -> Result<Value> {
         self.call_at(Method::POST, path, Some(document)).await
@@ -206,6 +211,9 @@ fn answer(status: StatusCode, body: &[u8]) -> Result<Value> {
 
 /// What is wrong: Vault's list of texts, or the message of a family that has one, or a list of faults.
 fn errors(body: &Value) -> Vec<String> {
+    if let Some(text) = body["Response"]["ErrorMessage"].as_str() {
+        return vec![text.to_owned()];
+    }
     match &body["message"] {
         Value::Null => texts(&body["errors"]),
         Value::Array(issues) => issues.iter().map(issue).collect(),

@@ -56,7 +56,8 @@ pub(crate) async fn run(arguments: ServeArguments, environment: &Environment) ->
 fn router(services: Services) -> Router {
     countersign_infisical::router(services.clone())
         .merge(countersign_ngrok::router(services.clone()))
-        .merge(countersign_vault::router(services))
+        .merge(countersign_vault::router(services.clone()))
+        .merge(countersign_venafi::router(services))
 }
 
 /// Where everything is kept; `None` for memory. What the command line says goes before the environment.

@@ -21,6 +21,7 @@ pub(crate) const ROUTES: &[Route] = &[
         scope: Scope::Root,
         pattern: "sys/countersign/certificates",
         fields: &[
+            Field::new("archived", Kind::Bool),
             text("before"),
             text("cert_type"),
             text("family"),
@@ -69,6 +70,7 @@ fn filter(call: &Call) -> Result<Filter, Failure> {
     };
     let since = call.fields.int("since").map(u64::try_from).transpose();
     Ok(Filter {
+        archived: call.fields.bool("archived").unwrap_or(false),
         cert_type,
         family: field("family"),
         principal: field("principal"),
@@ -92,6 +94,7 @@ fn summary(found: &Found) -> Value {
     let Found { record, fields } = found;
     json!({
         "accessor": record.accessor,
+        "archived": record.is_archived(),
         "authority": record.authority,
         "cert_type": fields.cert_type,
         "created_at": record.created_at,
