@@ -5,11 +5,19 @@
 
 use countersign::{Error, Services};
 
+/// How many certificates that wait are signed by one call: less than a minute's work for the slowest key.
+const PENDING_AT_ONCE: usize = 100;
+
 /// Calls every family's step; a step that fails keeps none of the others from their work.
 ///
 /// # Errors
 /// The first failure, once all steps are done. What it concerns is tried again by the next call.
 pub async fn sweep(services: &Services) -> Result<(), Error> {
-    let steps = [countersign_vault::end_leases(services).await];
+    let steps = [
+        countersign_vault::end_leases(services).await,
+        countersign_venafi::carry_out_pending(services, PENDING_AT_ONCE)
+            .await
+            .map(drop),
+    ];
     steps.into_iter().collect()
 }

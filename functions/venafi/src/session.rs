@@ -7,7 +7,7 @@
 use crate::{error::Failure, guid::Guid};
 use countersign::{
     Error, Services,
-    access::{self, Created, Identity, Login, NewToken, Token, TokenType, TtlLimits},
+    access::{self, Created, Identity, Login, LoginEntity, NewToken, Token, TokenType, TtlLimits},
     random,
     store::{Condition, Key, Record, StoreError, Table, Write, read_one},
     types::SecretToken,
@@ -128,6 +128,7 @@ pub(crate) async fn log_in(
     let wrong = || Failure::oauth("invalid_grant", "Username\\password combination not valid");
     let known = access::identity_by_client_id(&*services.store, presented.username).await?;
     let identity = known.ok_or_else(wrong)?.identity;
+    let entity = entity_id(services, &identity).await?;
     let login = Login {
         realm: &identity.realm,
         client_id: presented.username,
@@ -136,6 +137,7 @@ pub(crate) async fn log_in(
         path,
         display_name: &identity.name,
         name_in_meta: "identity",
+        entity: entity.as_deref().map_or(LoginEntity::None, LoginEntity::Known),
         limits: TtlLimits::default(),
         default_type: TokenType::Service,
         // One without a record of its own could not be revoked.
@@ -146,6 +148,12 @@ pub(crate) async fn log_in(
         Err(Error::Unauthenticated) => Err(wrong()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The entity of an identity, where there is one: whoever disables it means this login too.
+async fn entity_id(services: &Services, identity: &Identity) -> Result<Option<String>, Error> {
+    let entity = access::entity_by_id(&*services.store, &identity.id).await?;
+    Ok(entity.map(|stored| stored.entity.id))
 }
 
 /// A grant of `scope` for `client_id`, and its first access token.
@@ -249,7 +257,12 @@ pub(crate) async fn refresh(services: &Services, text: &str, client_id: &str) ->
         Err(StoreError::ConditionFailed(_)) => return Err(used()),
         Err(error) => return Err(error.into()),
     }
-    let access = access::grant(services, new_token(&identity, &grant)).await?;
+    let entity_id = entity_id(services, &identity).await?.unwrap_or_default();
+    let new = NewToken {
+        entity_id,
+        ..new_token(&identity, &grant)
+    };
+    let access = access::grant(services, new).await?;
     let latest = Grant {
         access_hash: access.token.hash.clone(),
         ..next
@@ -291,7 +304,6 @@ fn new_token(identity: &Identity, grant: &Grant) -> NewToken {
         period: settings.period,
         num_uses: settings.num_uses,
         path: OAUTH_PATH.into(),
-        entity_id: identity.id.clone(),
         identity_id: identity.id.clone(),
         bound_cidrs: grant.bound_cidrs.clone(),
         ..NewToken::default()
