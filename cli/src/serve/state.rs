@@ -7,7 +7,10 @@ use countersign::{
     clock::SystemClock,
     random::SystemRandomSource,
     signer::local::{LocalKeyring, SEALING_KEY_FILE},
-    store::embedded::{DATABASE_FILE, Embedded, OpenError},
+    store::{
+        embedded::{DATABASE_FILE, Embedded, OpenError},
+        gathering::Gathering,
+    },
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -39,7 +42,7 @@ impl State {
             }
         };
         let services = Services::new(
-            Arc::new(embedded.store()),
+            Arc::new(Gathering::new(Arc::new(embedded.store()))),
             Arc::new(keyring),
             Arc::new(SystemClock),
             Arc::new(random),

@@ -20,6 +20,8 @@ pub mod dynamodb;
 pub mod embedded;
 #[cfg(feature = "test-util")]
 pub mod faulty;
+#[cfg(feature = "gathering")]
+pub mod gathering;
 
 pub use keys::{EXPIRES_AT, PARTITION, SCHEMA, SORT, TableSchema};
 
@@ -165,6 +167,16 @@ pub enum Write {
     Delete(Key, Condition),
     /// Stores the record in place of what lies at its key.
     Put(Record, Condition),
+}
+
+impl Write {
+    /// Where it takes place.
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Check(key, _) | Self::Delete(key, _) => key,
+            Self::Put(record, _) => &record.key,
+        }
+    }
 }
 
 /// A listing of one partition.
