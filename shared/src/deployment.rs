@@ -111,6 +111,19 @@ impl Config {
 
     /// The services of a deployment. Nothing is called before it is needed.
     pub async fn services(&self) -> Services {
+        let (store, keyring) = self.clients().await;
+        self.over(store, keyring)
+    }
+
+    /// The services of a function, with a connection to DynamoDB and one to KMS open, so that its first request opens
+    /// none. Whether either answers is for the requests to find out.
+    pub async fn warm_services(&self) -> Services {
+        let (store, keyring) = self.clients().await;
+        crate::join(store.warm(), keyring.warm()).await;
+        self.over(store, keyring)
+    }
+
+    async fn clients(&self) -> (DynamoDb, KmsKeyring) {
         let aws = aws_config::load_from_env().await;
         let dynamodb = client_config(aws_sdk_dynamodb::config::Builder::from(&aws)).build();
         let store = DynamoDb::new(
@@ -121,6 +134,10 @@ impl Config {
             kms::client(aws_sdk_kms::config::Builder::from(&aws)),
             &self.sealing_key,
         );
+        (store, keyring)
+    }
+
+    fn over(&self, store: DynamoDb, keyring: KmsKeyring) -> Services {
         let mut services = Services::new(
             Arc::new(store),
             Arc::new(keyring),

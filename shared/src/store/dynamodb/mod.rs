@@ -31,7 +31,7 @@ mod write;
 pub use client::{client_config, retries, timeouts};
 pub use tables::{TableNames, create_tables};
 
-use super::{Key, Query, Record, Store, StoreError, Write, dynamodb::item::Item};
+use super::{Key, Query, Record, Store, StoreError, Table, Write, dynamodb::item::Item};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
@@ -60,6 +60,12 @@ impl DynamoDb {
     /// The tables called `names`, reached through `client`, which [`client_config`] has configured.
     pub fn new(client: Client, names: TableNames) -> Self {
         Self { client, names }
+    }
+
+    /// Opens the connection to DynamoDB ahead of the first request, by a read of nothing. Whether DynamoDB answers is no
+    /// concern of this.
+    pub async fn warm(&self) {
+        let _ = self.read_one(&Key::new(Table::Roles, "warm", "warm")).await;
     }
 
     async fn read_one(&self, key: &Key) -> Result<Option<Record>, StoreError> {
