@@ -43,8 +43,10 @@ use std::{
 pub const DATABASE_FILE: &str = "countersign.db";
 /// The file whose lock keeps a second process out. It stays when the process ends; the lock does not.
 const LOCK: &str = "lock";
-/// The header that names the operation, and what stands before its name there.
-const TARGET: (&str, &str) = ("x-amz-target", "DynamoDB_20120810.");
+/// The header that names the operation.
+const TARGET: &str = "x-amz-target";
+/// What stands before its name there.
+const PREFIX: &str = "DynamoDB_20120810.";
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +128,13 @@ impl Embedded {
     /// The store.
     pub fn store(&self) -> DynamoDb {
         self.store.clone()
+    }
+
+    /// What DynamoDB would answer to a request with this `X-Amz-Target` header and `body`: an HTTP status, and a body.
+    ///
+    /// For whoever puts the engine behind a socket, as tests do. It blocks while a file is synced.
+    pub fn answer(&self, target: &str, body: &[u8]) -> (u16, String) {
+        self.engine.answer_to(target, body)
     }
 
     /// Drops the records whose life is over, as DynamoDB does in its own time, and says how many. Other requests
@@ -218,24 +227,20 @@ impl HttpConnector for Engine {
 
 impl Engine {
     fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let user = |what: &str| ConnectorError::user(what.into());
-        let (header, prefix) = TARGET;
-        let operation = request
-            .headers()
-            .get(header)
-            .and_then(|target| target.strip_prefix(prefix));
-        let operation = operation.ok_or_else(|| user("the request names no operation"))?;
-        let body = request
-            .body()
-            .bytes()
-            .ok_or_else(|| user("the body of the request is not in memory"))?;
-        let (status, body) = match self.dispatch(operation, body) {
-            Ok(body) => (200, body),
-            Err(error) => (error.status_code(), error.to_json()),
-        };
+        let target = request.headers().get(TARGET).unwrap_or_default();
+        let body = request.body().bytes();
+        let body = body.ok_or_else(|| ConnectorError::user("the body is not in memory".into()))?;
+        let (status, body) = self.answer_to(target, body);
         let status =
             StatusCode::try_from(status).map_err(|error| ConnectorError::other(error.into(), None))?;
         Ok(HttpResponse::new(status, body.into()))
+    }
+
+    fn answer_to(&self, target: &str, body: &[u8]) -> (u16, String) {
+        match self.dispatch(target.strip_prefix(PREFIX).unwrap_or_default(), body) {
+            Ok(body) => (200, body),
+            Err(error) => (error.status_code(), error.to_json()),
+        }
     }
 
     /// The operations that the store uses.
@@ -258,7 +263,7 @@ impl Engine {
             }),
             "UpdateTimeToLive" => run(body, |request| database.update_time_to_live(request)),
             _ => Err(DynoxideError::ValidationException(format!(
-                "{operation} is not for the embedded engine"
+                "the embedded engine does not know the operation {operation:?}"
             ))),
         }
     }

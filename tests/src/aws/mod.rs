@@ -1,0 +1,229 @@
+//! AWS as far as Countersign calls it, on one loopback port: DynamoDB by the embedded engine, KMS with keys in this
+//! process. It counts what it is asked, sees what waited for what, and can be made slow.
+//!
+//! It believes whoever calls: signatures of requests, rights and limits are for the emulators to show.
+
+mod kms;
+
+use anyhow::Result;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    serve::Listener,
+};
+use countersign::{
+    signer::kms::KmsKeyring,
+    store::{
+        dynamodb::{DynamoDb, TableNames, client_config},
+        embedded::Embedded,
+    },
+};
+use kms::Kms;
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+/// The region that the double answers for.
+const REGION: &str = "eu-central-1";
+/// What its tables' names begin with: the embedded engine has them from the start.
+pub(crate) const TABLE_PREFIX: &str = "countersign";
+
+/// One call that the double answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The service and operation, as in `TrentService.Sign`.
+    pub target: String,
+    began: usize,
+    ended: usize,
+}
+
+/// A running double. Dropping it ends it.
+pub struct AwsDouble {
+    address: SocketAddr,
+    state: Arc<Inner>,
+    server: JoinHandle<io::Result<()>>,
+}
+
+struct Inner {
+    dynamodb: Embedded,
+    kms: Kms,
+    delay: Mutex<Duration>,
+    calls: Mutex<Vec<Call>>,
+    /// Counts the beginnings and ends of calls, in their order.
+    events: AtomicUsize,
+    connections: AtomicUsize,
+}
+
+impl AwsDouble {
+    /// Starts one with empty tables.
+    ///
+    /// # Errors
+    /// There is no free port.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(Inner {
+            dynamodb: Embedded::ephemeral().await,
+            kms: Kms::default(),
+            delay: Mutex::default(),
+            calls: Mutex::default(),
+            events: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+        });
+        let counted = Counted {
+            listener,
+            state: state.clone(),
+        };
+        let router = Router::new().fallback(answer).with_state(state.clone());
+        let server = tokio::spawn(async move { axum::serve(counted, router).await });
+        Ok(Self {
+            address,
+            state,
+            server,
+        })
+    }
+
+    /// The URL for `AWS_ENDPOINT_URL`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What a function's environment needs to reach it.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ACCESS_KEY_ID", "test".into()),
+            ("AWS_SECRET_ACCESS_KEY", "test".into()),
+            ("AWS_REGION", REGION.into()),
+            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("COUNTERSIGN_TABLE_PREFIX", TABLE_PREFIX.into()),
+            ("COUNTERSIGN_SEALING_KEY", kms::SEALING_KEY.into()),
+        ]
+    }
+
+    /// A store over its tables, through a socket.
+    #[must_use]
+    pub fn store(&self) -> DynamoDb {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static(REGION))
+            .credentials_provider(credentials())
+            .endpoint_url(self.endpoint());
+        let client = aws_sdk_dynamodb::Client::from_conf(client_config(config).build());
+        DynamoDb::new(client, TableNames::with_prefix(TABLE_PREFIX))
+    }
+
+    /// A keyring over its keys, through a socket.
+    #[must_use]
+    pub fn keyring(&self) -> KmsKeyring {
+        let config = aws_sdk_kms::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static(REGION))
+            .credentials_provider(credentials())
+            .endpoint_url(self.endpoint());
+        KmsKeyring::new(countersign::signer::kms::client(config), kms::SEALING_KEY)
+    }
+
+    /// From now on each call waits so long before it is looked at.
+    pub fn delay(&self, delay: Duration) {
+        *lock(&self.state.delay) = delay;
+    }
+
+    /// The calls since the last time that this was asked, in the order in which they ended.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut lock(&self.state.calls))
+    }
+
+    /// How many connections there have been.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for AwsDouble {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// The longest chain of calls that each began after the one before it had ended: what no parallel work can shorten.
+///
+/// Calls that run side by side are told from such that follow one another only while each takes its time: see
+/// [`AwsDouble::delay`].
+#[must_use]
+pub fn depth(calls: &[Call]) -> usize {
+    let mut calls = calls.to_vec();
+    calls.sort_by_key(|call| call.began);
+    let mut depths: Vec<usize> = Vec::new();
+    for (index, call) in calls.iter().enumerate() {
+        let before = calls[..index].iter().zip(&depths);
+        let chains = before.filter(|(earlier, _)| earlier.ended < call.began);
+        let longest = chains.map(|(_, depth)| *depth).max().unwrap_or(0);
+        depths.push(longest + 1);
+    }
+    depths.into_iter().max().unwrap_or(0)
+}
+
+fn credentials() -> Credentials {
+    Credentials::new("test", "test", None, None, "double")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn answer(State(state): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    let target = target.unwrap_or_default().to_owned();
+    let began = state.events.fetch_add(1, Ordering::AcqRel);
+    let delay = *lock(&state.delay);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    let (status, text) = match target.strip_prefix("TrentService.") {
+        Some(operation) => state.kms.answer(operation, &body),
+        None => state.dynamodb.answer(&target, &body),
+    };
+    let ended = state.events.fetch_add(1, Ordering::AcqRel);
+    lock(&state.calls).push(Call { target, began, ended });
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(CONTENT_TYPE, "application/x-amz-json-1.1")], text).into_response()
+}
+
+struct Counted {
+    listener: TcpListener,
+    state: Arc<Inner>,
+}
+
+impl Listener for Counted {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let accepted = Listener::accept(&mut self.listener).await;
+        self.state.connections.fetch_add(1, Ordering::AcqRel);
+        accepted
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}

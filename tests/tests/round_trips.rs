@@ -1,0 +1,108 @@
+//! How many calls to AWS one warm signature makes, and how many of them wait for one another: counted between the SDK
+//! and what answers it.
+
+#![allow(missing_docs)]
+
+use anyhow::{Result, ensure};
+use axum::{
+    Extension, Router,
+    body::{Body, to_bytes},
+    http::Request,
+};
+use countersign::{
+    Services, access, audit::MemoryLog, client::ClientAddress, clock::SystemClock, random::SystemRandomSource,
+};
+use countersign_tests::{Ask, AwsDouble, Call, Family, depth};
+use serde_json::Value;
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use tower::ServiceExt;
+
+/// Long enough that calls which run side by side are seen to.
+const DELAY: Duration = Duration::from_millis(100);
+
+async fn send(router: &Router, ask: &Ask) -> Result<Value> {
+    let mut request = Request::builder().method(ask.method).uri(&ask.path);
+    for (name, value) in &ask.headers {
+        request = request.header(*name, value);
+    }
+    let answer = router
+        .clone()
+        .oneshot(request.body(Body::from(ask.body.to_string()))?)
+        .await?;
+    let status = answer.status();
+    let body = to_bytes(answer.into_body(), 1 << 20).await?;
+    let text = String::from_utf8_lossy(&body);
+    ensure!(
+        status.is_success(),
+        "{} {}: {status} {text}",
+        ask.method,
+        ask.path
+    );
+    Ok(serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// The calls of the second signature, each of which takes its time.
+async fn calls_of_a_signature(family: Family) -> Result<Vec<Call>> {
+    let aws = AwsDouble::start().await?;
+    let services = Services::new(
+        Arc::new(aws.store()),
+        Arc::new(aws.keyring()),
+        Arc::new(SystemClock),
+        Arc::new(SystemRandomSource::default()),
+        Arc::new(MemoryLog::default()),
+    );
+    let root = access::create_root(&services, None).await?;
+    let router = match family {
+        Family::Infisical => countersign_infisical::router(services),
+        Family::Ngrok => countersign_ngrok::router(services),
+        Family::Vault => countersign_vault::router(services),
+    };
+    let router = router.layer(Extension(ClientAddress(Some(Ipv4Addr::LOCALHOST.into()))));
+    let ask = family
+        .set_up(root.secret.reveal(), &mut async |ask: &Ask| {
+            send(&router, ask).await
+        })
+        .await?;
+    send(&router, &ask).await?;
+    aws.take_calls();
+    aws.delay(DELAY);
+    send(&router, &ask).await?;
+    Ok(aws.take_calls())
+}
+
+fn targets(calls: &[Call]) -> Vec<&str> {
+    calls
+        .iter()
+        .filter_map(|call| call.target.split('.').next_back())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_vault_signature_makes_three_calls_one_after_the_other() -> Result<()> {
+    let calls = calls_of_a_signature(Family::Vault).await?;
+    assert_eq!(targets(&calls), ["BatchGetItem", "PutItem", "Sign"]);
+    assert_eq!(depth(&calls), 3);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_infisical_signature_writes_its_list_at_the_same_time() -> Result<()> {
+    let calls = calls_of_a_signature(Family::Infisical).await?;
+    assert_eq!(targets(&calls), ["BatchGetItem", "PutItem", "PutItem", "Sign"]);
+    assert_eq!(depth(&calls), 3);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_ngrok_signature_keeps_its_signature_by_one_more_call_in_the_chain() -> Result<()> {
+    let calls = calls_of_a_signature(Family::Ngrok).await?;
+    // Whether the authority is still in service is read beside the signing: the two end in either order.
+    let mut middle = targets(&calls);
+    middle[2..4].sort_unstable();
+    assert_eq!(
+        middle,
+        ["BatchGetItem", "TransactWriteItems", "GetItem", "Sign", "PutItem"]
+    );
+    assert_eq!(depth(&calls), 4);
+    Ok(())
+}
