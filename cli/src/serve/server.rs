@@ -2,13 +2,14 @@
 //! may be.
 
 use axum::{
-    Extension, Router,
-    extract::Request,
-    http::{StatusCode, uri::Scheme},
+    Router,
+    extract::{Request, State},
+    http::{self, StatusCode, uri::Scheme},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use countersign::client::ClientAddress;
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{
@@ -17,13 +18,15 @@ use hyper_util::{
     },
     service::TowerToHyperService,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
+use tower::util::MapRequest;
 
 /// How long a client may take for the head of a request, and a connection may idle.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
@@ -31,6 +34,8 @@ const HEAD_LIMIT: Duration = Duration::from_secs(30);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client may take for the body of a request, and its answer. A signature takes milliseconds here.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+/// How many requests are worked on at once: more would not be done sooner, and take memory. Others wait their turn.
+const AT_ONCE: usize = 128;
 /// How many bytes the head of a request may have. API Gateway allows 10 KiB of headers.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How many requests one HTTP/2 connection may have open.
@@ -50,7 +55,9 @@ pub(crate) async fn serve(
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) {
-    let router = router.layer(middleware::from_fn(within_limit));
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let router = router.layer(middleware::from_fn_with_state(room, within_limits));
+    let scheme = if tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
     let graceful = GracefulShutdown::new();
     let builder = Arc::new(builder());
     let mut shutdown = std::pin::pin!(shutdown);
@@ -61,13 +68,8 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let scheme = if tls.is_some() {
-                    Scheme::HTTPS
-                } else {
-                    Scheme::HTTP
-                };
-                let router = with_client_address(&router, peer).layer(Extension(scheme));
-                let connection = connection(stream, tls.clone(), builder.clone(), router, graceful.watcher());
+                let service = service(&router, peer, &scheme);
+                let connection = connection(stream, tls.clone(), builder.clone(), service, graceful.watcher());
                 tokio::spawn(connection);
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -78,9 +80,15 @@ pub(crate) async fn serve(
     let _ = timeout(SHUTDOWN_LIMIT, graceful.shutdown()).await;
 }
 
-/// Gives up on a request whose body does not come. Nothing is lost: what was to be signed is recorded before it is.
-async fn within_limit(request: Request, next: Next) -> Response {
-    match timeout(REQUEST_LIMIT, next.run(request)).await {
+/// Lets so many requests in at once, and gives up on one whose body does not come. Nothing is lost: what was to be
+/// signed is recorded before it is.
+async fn within_limits(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let work = async {
+        // Nobody closes it.
+        let _place = room.acquire().await;
+        next.run(request).await
+    };
+    match timeout(REQUEST_LIMIT, work).await {
         Ok(response) => response,
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
@@ -102,37 +110,60 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-fn with_client_address(router: &Router, peer: SocketAddr) -> Router {
+/// What answers the requests of one connection. A layer of the router would be made anew for each of its routes.
+fn service(router: &Router, peer: SocketAddr, scheme: &Scheme) -> impl Service + use<> {
     // An IPv4 client of an IPv6 socket counts as IPv4.
-    router
-        .clone()
-        .layer(Extension(ClientAddress(Some(peer.ip().to_canonical()))))
+    let address = ClientAddress(Some(peer.ip().to_canonical()));
+    let scheme = scheme.clone();
+    let router = router.clone().into_service::<Incoming>();
+    MapRequest::new(router, move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(address);
+        request.extensions_mut().insert(scheme.clone());
+        request
+    })
+}
+
+/// A router with something before it.
+trait Service:
+    tower::Service<http::Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> Service for S where
+    S: tower::Service<http::Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
 }
 
 async fn connection(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
     builder: Arc<auto::Builder<TokioExecutor>>,
-    router: Router,
+    service: impl Service,
     watcher: Watcher,
 ) {
     // Answers are small and whole: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => answer(stream, &builder, router, watcher).await,
+        None => answer(stream, &builder, service, watcher).await,
         Some(tls) => {
             if let Ok(Ok(stream)) = timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
-                answer(stream, &builder, router, watcher).await;
+                answer(stream, &builder, service, watcher).await;
             }
         }
     }
 }
 
-async fn answer<S>(stream: S, builder: &auto::Builder<TokioExecutor>, router: Router, watcher: Watcher)
+async fn answer<S>(stream: S, builder: &auto::Builder<TokioExecutor>, service: impl Service, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router.into_service::<hyper::body::Incoming>());
+    let service = TowerToHyperService::new(service);
     // What goes wrong on one connection is its client's to notice.
     let _ = watcher
         .watch(builder.serve_connection(TokioIo::new(stream), service))

@@ -88,7 +88,7 @@ fn a_killed_server_keeps_every_certificate_that_it_gave_out() {
     let given_out = Mutex::new(Vec::new());
     let enough = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..16 {
             scope.spawn(|| {
                 while let Some((200, answer)) = server.request("POST", "ssh/sign/me", Some("root"), &body) {
                     let serial = answer["data"]["serial_number"].as_str().unwrap().to_owned();
