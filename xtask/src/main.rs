@@ -1,13 +1,26 @@
-//! Tasks: `cargo xtask openapi` writes the OpenAPI documents anew.
+//! Tasks: `cargo xtask openapi` writes the OpenAPI documents anew, `cargo xtask bench` measures.
+
+#![allow(clippy::disallowed_methods, reason = "tasks read the environment")]
+
+mod bench;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::{env, fs, path::Path};
 
 fn main() -> Result<()> {
-    match env::args().nth(1).as_deref() {
-        Some("openapi") => openapi(),
-        _ => bail!("usage: cargo xtask openapi"),
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["openapi"] => openapi(),
+        ["bench", options @ ..]
+            if options
+                .iter()
+                .all(|option| ["--quick", "--json"].contains(option)) =>
+        {
+            bench::run(options, repository())
+        }
+        _ => bail!("usage: cargo xtask openapi | cargo xtask bench [--quick] [--json]"),
     }
 }
 

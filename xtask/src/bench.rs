@@ -1,0 +1,111 @@
+//! Builds what the benchmark measures as it is released, and the benchmark itself, and runs it.
+
+use anyhow::{Context, Result, ensure};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// What is measured as a function, and what it is held against.
+const FUNCTIONS: [&str; 4] = ["hello", "infisical", "ngrok", "vault"];
+
+pub(crate) fn run(options: &[&str], repository: &Path) -> Result<()> {
+    let functions = build_functions(repository)?;
+    for package in ["countersign-cli", "countersign-bench"] {
+        eprintln!("building {package} as released");
+        // One at a time: together they would be built with each other's features.
+        succeed(cargo(repository).args(["build", "--quiet", "--release", "--package", package]))?;
+    }
+    eprintln!("certificate / (sign + verify)");
+    let core_ratio = core_ratio(repository)?;
+    let release = repository.join("target/release");
+    succeed(
+        Command::new(release.join("countersign-bench"))
+            .arg("--binary")
+            .arg(release.join("countersign"))
+            .arg("--functions")
+            .arg(&functions)
+            .args(["--core-ratio", &core_ratio.to_string()])
+            .arg("--samples")
+            .arg(repository.join("target/bench-samples.json"))
+            .args(options)
+            .current_dir(repository),
+    )
+}
+
+/// The functions as they are deployed: the directory that holds them, each as a program and as a zip.
+fn build_functions(repository: &Path) -> Result<PathBuf> {
+    eprintln!("building the functions as released: this takes minutes the first time");
+    // cargo-lambda lies among the tests' Python programs.
+    succeed(Command::new(repository.join("tests/run")).arg("environment"))?;
+    let programs = repository.join("tests/.venv/bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(std::iter::once(programs).chain(env::split_paths(&path)))?;
+    let directory = repository.join("target/lambda-release");
+    for format in ["binary", "zip"] {
+        succeed(
+            cargo(repository)
+                .args([
+                    "lambda",
+                    "build",
+                    "--release",
+                    "--output-format",
+                    format,
+                    "--lambda-dir",
+                ])
+                .arg(&directory)
+                .args(
+                    FUNCTIONS
+                        .iter()
+                        .flat_map(|name| [format!("--package=countersign-{name}"), format!("--bin={name}")]),
+                )
+                .env("PATH", &path),
+        )?;
+    }
+    Ok(directory)
+}
+
+/// The worst ratio that shared/benches/issuance.rs prints.
+fn core_ratio(repository: &Path) -> Result<f64> {
+    let arguments = [
+        "bench",
+        "--quiet",
+        "--package",
+        "countersign",
+        "--bench",
+        "issuance",
+        "--features",
+        "local-key,test-util",
+    ];
+    let output = cargo(repository)
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let ratios = text.lines().filter_map(|line| {
+        let (figure, _) = line.split_once("(rounds")?;
+        figure.split_whitespace().next_back()?.parse::<f64>().ok()
+    });
+    let worst = ratios.fold(0.0, f64::max);
+    ensure!(
+        output.status.success() && worst > 0.0,
+        "the benchmark of issuance failed\n{text}"
+    );
+    Ok(worst)
+}
+
+fn cargo(repository: &Path) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(repository);
+    command
+}
+
+/// Runs it with what it prints where this task's output goes.
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.stdin(Stdio::null()).status();
+    let status = status.with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    ensure!(status.success(), "{}: {status}", command.get_program().display());
+    Ok(())
+}
