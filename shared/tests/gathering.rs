@@ -251,7 +251,7 @@ async fn sets_that_touch_one_record_keep_their_order() {
         "the second change of x waits for the first"
     );
     assert_eq!(
-        fixture.store.read(&[next.key.clone()]).await.unwrap(),
+        fixture.store.read(std::slice::from_ref(&next.key)).await.unwrap(),
         [Some(next)]
     );
 }

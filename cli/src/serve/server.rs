@@ -57,7 +57,11 @@ pub(crate) async fn serve(
 ) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let router = router.layer(middleware::from_fn_with_state(room, within_limits));
-    let scheme = if tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    let scheme = if tls.is_some() {
+        Scheme::HTTPS
+    } else {
+        Scheme::HTTP
+    };
     let graceful = GracefulShutdown::new();
     let builder = Arc::new(builder());
     let mut shutdown = std::pin::pin!(shutdown);
@@ -69,7 +73,8 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let service = service(&router, peer, &scheme);
-                let connection = connection(stream, tls.clone(), builder.clone(), service, graceful.watcher());
+                let connection =
+                    connection(stream, tls.clone(), builder.clone(), service, graceful.watcher());
                 tokio::spawn(connection);
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
