@@ -6,8 +6,8 @@
 use crate::{
     certificates::{self, CertificateList, CertificateRecord},
     error::Error,
+    services::Services,
     ssh::CertificateFields,
-    store::Store,
     types::{CertType, Ksuid},
 };
 
@@ -54,9 +54,9 @@ pub struct Page {
 /// At most `limit` (at least 1) certificates that fit `filter`, newest first, older than `before` if given.
 ///
 /// # Errors
-/// As [`Store::query`]; `Internal` where a record is unreadable.
+/// As [`crate::store::Store::query`]; `Internal` where a record is unreadable.
 pub async fn search(
-    store: &dyn Store,
+    services: &Services,
     filter: &Filter,
     before: Option<Ksuid>,
     limit: usize,
@@ -65,7 +65,7 @@ pub async fn search(
     let mut before = before;
     let mut examined = 0;
     while examined < MAX_EXAMINED {
-        let (batch, is_last) = newest(store, filter, before).await?;
+        let (batch, is_last) = newest(services, filter, before).await?;
         for record in batch {
             let id = Ksuid::parse(&record.id).map_err(Error::internal)?;
             if filter.since.is_some_and(|since| id.unix_secs() < since) {
@@ -89,7 +89,7 @@ pub async fn search(
 
 /// The newest records of all lists that `filter` wants, merged, and whether they are all that are left.
 async fn newest(
-    store: &dyn Store,
+    services: &Services,
     filter: &Filter,
     before: Option<Ksuid>,
 ) -> Result<(Vec<CertificateRecord>, bool), Error> {
@@ -100,7 +100,7 @@ async fn newest(
     };
     let lists = CertificateList::ALL.into_iter().filter(wanted);
     let (mut records, mut is_last) = (Vec::new(), true);
-    for list in crate::join_all(lists.map(|list| certificates::list(store, list, before, BATCH))).await {
+    for list in crate::join_all(lists.map(|list| certificates::list(services, list, before, BATCH))).await {
         let list = list?;
         is_last &= list.len() < BATCH;
         records.extend(list.into_iter().map(|(record, _)| record));

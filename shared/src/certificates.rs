@@ -5,11 +5,13 @@
 //!
 //! Listings, newest first, go by day. So many certificates may be issued in one second that one index partition
 //! could not take them, so each day is spread over [`SHARDS`] partitions by serial, and a listing merges them. Which
-//! days have certificates stands in a small directory, so that an empty year costs nothing.
+//! days have certificates stands in a small directory ([`crate::days`]), so that an empty year costs nothing.
 
 use crate::{
     authority::AuthorityId,
+    days,
     error::Error,
+    services::Services,
     ssh::{CertificateFields, TbsCertificate},
     store::{self, Condition, Key, Listing, Query, Record, Store, Table, Write},
     types::{CertType, Ksuid, Serial},
@@ -20,7 +22,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 /// Over how many index partitions the certificates of one day are spread. One takes 1,000 writes a second.
 pub const SHARDS: u64 = 16;
-const SECS_PER_DAY: u64 = 86_400;
+/// How many days a listing reads at the same time when those before had too few certificates.
+const MAX_DAYS_AT_ONCE: usize = 8;
 
 /// The record of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,7 +142,8 @@ impl CertificateList {
         },
     ];
 
-    fn name(self) -> String {
+    /// Its name in keys.
+    pub(crate) fn name(self) -> String {
         let kept = if self.signature_kept { "kept" } else { "recorded" };
         format!("{}-{kept}", self.cert_type)
     }
@@ -151,24 +155,14 @@ impl CertificateList {
     /// Where the certificate with `id` is listed.
     pub(crate) fn place(self, id: Ksuid) -> Listing {
         Listing {
-            partition: self.partition(&day_of(id), shard_of(id)),
+            partition: self.partition(&days::of(id), shard_of(id)),
             sort: id.to_string(),
         }
-    }
-
-    /// The entry of the day of `id` in the directory of days.
-    pub(crate) fn day_key(self, id: Ksuid) -> Key {
-        Key::new(Table::Certificates, format!("days#{}", self.name()), day_of(id))
     }
 }
 
 fn shard_of(id: Ksuid) -> u64 {
     serial_of(id).map_or(0, |serial| serial.value() % SHARDS)
-}
-
-/// Ten digits, so that days sort as text.
-fn day_of(id: Ksuid) -> String {
-    format!("{:010}", id.unix_secs() / SECS_PER_DAY)
 }
 
 /// The serial in the id of a certificate.
@@ -213,17 +207,6 @@ pub async fn read_serial(
     }
 }
 
-/// The entry of the directory which says that `list` has certificates on the day of `id`.
-pub(crate) fn day_record(list: CertificateList, id: Ksuid) -> Record {
-    Record {
-        key: list.day_key(id),
-        body: "{}".into(),
-        version: 1,
-        expires_at: None,
-        listing: None,
-    }
-}
-
 /// The partitions of the holds on `authority`, spread as the listings are.
 pub(crate) fn hold_partitions(authority: &AuthorityId) -> impl Iterator<Item = String> {
     (0..SHARDS).map(move |shard| format!("holds#{authority}#{shard}"))
@@ -252,16 +235,18 @@ pub(crate) fn hold_record(authority: &AuthorityId, id: Ksuid, expires_at: Option
 /// # Errors
 /// `Conflict` where the record is not `stored` any more; otherwise as [`Store::write`].
 pub async fn withdraw(
-    store: &dyn Store,
+    services: &Services,
     record: &CertificateRecord,
     stored: &Record,
     expires_at: Option<u64>,
 ) -> Result<(), Error> {
-    Ok(store.write(&withdrawal(record, stored, expires_at)?).await?)
+    let writes = withdrawal(services, record, stored, expires_at).await?;
+    Ok(services.store.write(&writes).await?)
 }
 
 /// The writes of [`withdraw`].
-fn withdrawal(
+async fn withdrawal(
+    services: &Services,
     record: &CertificateRecord,
     stored: &Record,
     expires_at: Option<u64>,
@@ -271,6 +256,8 @@ fn withdrawal(
         cert_type: record.fields()?.cert_type,
         signature_kept: false,
     };
+    // First the day: it may have been taken from the directory since.
+    days::note(services, list, id).await?;
     let replaced = stored
         .replaced(record)?
         .expiring(expires_at)
@@ -281,75 +268,72 @@ fn withdrawal(
     ])
 }
 
-/// The writes that archive a certificate whose place a later one takes at `now` (Unix seconds): they withdraw it, and
-/// its record stays for `retention_secs` past its end and past `now`.
+/// The writes that archive a certificate whose place a later one takes: they withdraw it, and its record stays past its
+/// end and past now as long as any other's.
 ///
 /// # Errors
-/// `Internal` where the record is unreadable.
-pub fn archival(
+/// `Internal` where the record is unreadable; as [`Store::write`].
+pub async fn archival(
+    services: &Services,
     record: &CertificateRecord,
     stored: &Record,
-    now: u64,
-    retention_secs: u64,
 ) -> Result<[Write; 2], Error> {
+    let now = services.clock.now();
     let mut record = record.clone();
     record.details.insert(ARCHIVED.into(), now.into());
     let end = match record.fields()?.validity.valid_before() {
         u64::MAX => None,
-        end => Some(end.max(now).saturating_add(retention_secs)),
+        end => Some(end.max(now).saturating_add(services.settings.retention_secs)),
     };
-    withdrawal(&record, stored, end)
+    withdrawal(services, &record, stored, end).await
 }
 
-/// At most `limit` certificates of `list`, newest first, older than `before` if given.
+/// At most `limit` certificates of `list`, newest first, older than `before` if given. Days that turn out to be empty
+/// are taken from the directory of days, so that they cost once.
 ///
 /// # Errors
 /// As [`Store::query`]; `Internal` where a record is unreadable.
 pub async fn list(
-    store: &dyn Store,
+    services: &Services,
     list: CertificateList,
     before: Option<Ksuid>,
     limit: usize,
 ) -> Result<Vec<(CertificateRecord, Record)>, Error> {
+    let store = &*services.store;
+    let first_day = before.map(days::of);
     let mut found = Vec::new();
-    let mut day = before.map(day_of);
-    let mut includes_start = true;
+    let mut before_day = None;
+    let mut days_at_once = 1;
     while found.len() < limit {
-        let Some(next) = next_day(store, list, day.as_deref(), includes_start).await? else {
-            break;
+        let entries = match (&before_day, &first_day) {
+            (None, Some(first)) => days::until(store, list, first, days_at_once).await?,
+            _ => days::before(store, list, before_day.as_deref(), days_at_once).await?,
         };
         let missing = limit - found.len();
-        found.extend(list_day(store, list, &next, before, missing).await?);
-        (day, includes_start) = (Some(next), false);
+        let reading = entries
+            .iter()
+            .map(|entry| list_day(store, list, &entry.key.sort, before, missing));
+        let mut empty = Vec::new();
+        for (entry, records) in entries.iter().zip(crate::join_all(reading).await) {
+            let records = records?;
+            // Of the first day, only a part was looked at.
+            if records.is_empty() && first_day.as_ref() != Some(&entry.key.sort) {
+                empty.push(entry);
+            }
+            found.extend(records);
+        }
+        days::forget(services, &empty).await;
+        if entries.len() < days_at_once {
+            break;
+        }
+        before_day = entries.last().map(|entry| entry.key.sort.clone());
+        days_at_once = MAX_DAYS_AT_ONCE.min(2 * days_at_once);
     }
+    found.truncate(limit);
     found
         .into_iter()
         .map(|record| Ok((record.value()?, record)))
         .collect()
-}
-
-/// The newest day with certificates that is `from` or, unless `inclusive`, before it.
-async fn next_day(
-    store: &dyn Store,
-    list: CertificateList,
-    from: Option<&str>,
-    inclusive: bool,
-) -> Result<Option<String>, Error> {
-    // "!" sorts after the empty string: the day itself comes after it in a descending listing.
-    let after = from.map(|day| {
-        if inclusive {
-            format!("{day}!")
-        } else {
-            day.to_owned()
-        }
-    });
-    let query = Query {
-        after,
-        descending: true,
-        limit: 1,
-        ..Query::partition(Table::Certificates, format!("days#{}", list.name()))
-    };
-    Ok(store.query(&query).await?.pop().map(|record| record.key.sort))
 }
 
 /// The newest certificates of one day, merged from its shards.

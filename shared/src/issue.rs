@@ -11,7 +11,9 @@ use crate::{
     audit::Decision,
     authority::{Authority, AuthorityState},
     certificates::{self, CertificateList, CertificateRecord},
+    days,
     error::Error,
+    handed_out,
     policy::{self, IssuancePlan, Request},
     retirement,
     role::Role,
@@ -462,7 +464,14 @@ async fn record_intent(
             writes.push(Write::Put(hold, Condition::Always));
         }
         writes.extend(also(&record)?);
-        match commit(services, list, id, &writes).await {
+        let noting = async {
+            match keeps_signature(services, issuance) {
+                true => Ok(()),
+                false => handed_out::note(services, &record.authority, stored.expires_at).await,
+            }
+        };
+        let (committed, noted) = crate::join(commit(services, list, id, &writes), noting).await;
+        match committed.and(noted) {
             Ok(()) => {
                 return Ok(Recorded {
                     id,
@@ -493,16 +502,8 @@ async fn commit(
     id: Ksuid,
     writes: &[Write],
 ) -> Result<(), StoreError> {
-    let day = [Write::Put(certificates::day_record(list, id), Condition::Always)];
-    if services.day_is_noted(list, id) {
-        return services.store.write(writes).await;
-    }
-    let both = vec![services.store.write(writes), services.store.write(&day)];
-    for outcome in crate::join_all(both).await {
-        outcome?;
-    }
-    services.remember_day(list, id);
-    Ok(())
+    let (written, noted) = crate::join(services.store.write(writes), days::note(services, list, id)).await;
+    written.and(noted)
 }
 
 async fn sign(

@@ -7,13 +7,16 @@ pub mod access;
 pub mod acl;
 pub mod audit;
 pub mod authority;
+pub mod authority_use;
 pub mod certificate_search;
 pub mod certificates;
 pub mod client;
 pub mod clock;
+mod days;
 #[cfg(feature = "deployment")]
 pub mod deployment;
 pub mod error;
+pub mod handed_out;
 pub mod issue;
 #[cfg(feature = "lambda")]
 pub mod lambda;

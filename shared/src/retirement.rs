@@ -1,4 +1,10 @@
-//! Retiring an authority, but only while no certificate stands under it that can be asked for again.
+//! Retiring an authority, but only while nothing stands under it.
+//!
+//! What stands under it: a certificate that can be asked for again, a mount or project that signs with it
+//! ([`crate::authority_use`]), and for [`retire_unused`] also the record of a certificate that was handed out
+//! ([`crate::handed_out`]).
+//!
+//! # Certificates that can be asked for again
 //!
 //! The two sides of the race between a retirement and an issuance each write first and look afterwards, with
 //! consistent reads, so that at least one of them sees the other:
@@ -12,8 +18,8 @@
 //!
 //! Holds lie in partitions of their own, spread as the listings are, so issuing never waits for a record that others
 //! write too; the price is one more record in the write set, and one read beside the signing. Certificates whose
-//! signature is not kept have no hold: they are gone from here as soon as they are handed out, so they do not stand in
-//! the way, and their issuance pays nothing.
+//! signature is not kept have no hold: they are gone from here as soon as they are handed out, and their issuance does
+//! not look for announcements. A retirement at the very moment of the first of them in a week may not see it.
 //!
 //! An announcement is a record of its own, so that the authority stays in service, unchanged, until its retirement is
 //! certain. It is replaced, never removed, so that no version comes twice and nobody takes another's announcement for
@@ -22,8 +28,10 @@
 
 use crate::{
     authority::{Authority, AuthorityId, AuthorityState},
+    authority_use::{self, AuthorityUse},
     certificates::{self, CertificateRecord},
     error::Error,
+    handed_out::{self, Until},
     random,
     services::Services,
     store::{self, Condition, Key, Query, Record, StoreError, Table, Write},
@@ -37,18 +45,33 @@ const ANNOUNCEMENT_SECS: u64 = 60;
 const TRIES: usize = 4;
 /// How many holds are looked at in one read: the most keys that a read takes.
 const HOLDS_AT_ONCE: usize = 100;
+/// How many users are named to whoever wants to retire their authority.
+const MAX_NAMED: usize = 5;
 /// How many holds are removed in one write set: two writes each, of the most that a set takes.
 const REMOVED_AT_ONCE: usize = 50;
 
 /// How a retirement ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// There is no such authority, or it was retired before.
     Absent,
+    /// The record of a certificate stands under it, which was handed out and cannot be asked for again.
+    HandedOut(Until),
     /// A certificate stands under it that can be asked for again.
-    InUse,
+    Kept,
     /// It is retired.
     Retired,
+    /// These sign with it, and perhaps others.
+    Used(Vec<AuthorityUse>),
+}
+
+/// What a retirement is held up by besides kept certificates and uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope<'a> {
+    /// Records of what was handed out.
+    All,
+    /// Nothing; nor by the use with this id, which is about to end.
+    EndOfUse(Option<&'a str>),
 }
 
 /// That somebody is about to retire an authority, or has.
@@ -73,13 +96,29 @@ enum Stage {
     Withdrawn,
 }
 
-/// Retires the authority with `id` and ends the use of its key, unless a certificate stands under it that can be asked
-/// for again.
+/// Retires the authority with `id` and ends the use of its key, unless anything stands under it.
 ///
 /// # Errors
 /// `Conflict` where the authority kept changing meanwhile; `Throttled` and `Unavailable` where a store or the keyring
 /// fails, after which the same call may be repeated: it then ends the use of a key whose authority is retired already.
 pub async fn retire_unused(services: &Services, id: &AuthorityId) -> Result<Outcome, Error> {
+    retire(services, id, Scope::All).await
+}
+
+/// As [`retire_unused`], for the one who made the authority and lets go of it: the records of what was handed out do not
+/// keep it in service, nor does the use with the id `ending`, if it is still on record.
+///
+/// # Errors
+/// As there.
+pub async fn retire_after_use(
+    services: &Services,
+    id: &AuthorityId,
+    ending: Option<&str>,
+) -> Result<Outcome, Error> {
+    retire(services, id, Scope::EndOfUse(ending)).await
+}
+
+async fn retire(services: &Services, id: &AuthorityId, scope: Scope<'_>) -> Result<Outcome, Error> {
     for _ in 0..TRIES {
         let Some((authority, stored)) = Authority::read(&*services.store, id).await? else {
             return Ok(Outcome::Absent);
@@ -88,7 +127,7 @@ pub async fn retire_unused(services: &Services, id: &AuthorityId) -> Result<Outc
             services.keyring.retire(&authority).await?;
             return Ok(Outcome::Absent);
         }
-        match attempt(services, &authority, &stored).await {
+        match attempt(services, &authority, &stored, scope).await {
             Err(Error::Conflict(_)) => {}
             Ok(Outcome::Retired) => {
                 services.keyring.retire(&authority).await?;
@@ -102,15 +141,20 @@ pub async fn retire_unused(services: &Services, id: &AuthorityId) -> Result<Outc
     ))
 }
 
-async fn attempt(services: &Services, authority: &Authority, stored: &Record) -> Result<Outcome, Error> {
+async fn attempt(
+    services: &Services,
+    authority: &Authority,
+    stored: &Record,
+    scope: Scope<'_>,
+) -> Result<Outcome, Error> {
     // First without an announcement, which would disturb issuances: most refusals end here.
-    if look_at_holds(services, &authority.id, Unsigned::Leave).await? == Found::Kept {
-        return Ok(Outcome::InUse);
+    if let Some(standing) = look(services, &authority.id, scope).await? {
+        return Ok(standing);
     }
     let (announced, announcement) = announce(services, &authority.id).await?;
     let outcome = match look_at_holds(services, &authority.id, Unsigned::Stop).await {
         Ok(Found::None) => complete(services, authority, stored, &announced, &announcement).await,
-        Ok(Found::Kept) => Ok(Outcome::InUse),
+        Ok(Found::Kept) => Ok(Outcome::Kept),
         Err(error) => Err(error),
     };
     if !matches!(outcome, Ok(Outcome::Retired)) {
@@ -121,6 +165,35 @@ async fn attempt(services: &Services, authority: &Authority, stored: &Record) ->
             .await;
     }
     outcome
+}
+
+/// What stands under an authority that was read before.
+async fn look(
+    services: &Services,
+    authority: &AuthorityId,
+    scope: Scope<'_>,
+) -> Result<Option<Outcome>, Error> {
+    let handed_out = async {
+        match scope {
+            Scope::All => handed_out::until(services, authority).await,
+            Scope::EndOfUse(_) => Ok(None),
+        }
+    };
+    let uses = authority_use::list(&*services.store, authority, MAX_NAMED + 1);
+    let holds = look_at_holds(services, authority, Unsigned::Leave);
+    let (holds, (uses, handed_out)) = crate::join(holds, crate::join(uses, handed_out)).await;
+    let mut uses = uses?;
+    if let Scope::EndOfUse(Some(ending)) = scope {
+        uses.retain(|one| one.id != ending);
+    }
+    uses.truncate(MAX_NAMED);
+    Ok(if !uses.is_empty() {
+        Some(Outcome::Used(uses))
+    } else if holds? == Found::Kept {
+        Some(Outcome::Kept)
+    } else {
+        handed_out?.map(Outcome::HandedOut)
+    })
 }
 
 async fn announce(services: &Services, id: &AuthorityId) -> Result<(Record, Announcement), Error> {

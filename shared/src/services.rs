@@ -1,8 +1,8 @@
 //! What a request works with: everything that has a side effect, behind traits.
 
 use crate::{
-    access::Memory, audit::AuditLog, certificates::CertificateList, clock::Clock, random::Random,
-    signer::Keyring, store::Store, types::Ksuid,
+    access::Memory, audit::AuditLog, authority::AuthorityId, certificates::CertificateList, clock::Clock,
+    handed_out::Until, random::Random, signer::Keyring, store::Store,
 };
 use std::{
     collections::BTreeSet,
@@ -47,6 +47,7 @@ pub struct Services {
     /// How records are kept.
     pub settings: Settings,
     days: Arc<Mutex<BTreeSet<(CertificateList, String)>>>,
+    handed_out: Arc<Mutex<BTreeSet<(AuthorityId, Until)>>>,
     access: Arc<Memory>,
 }
 
@@ -67,6 +68,7 @@ impl Services {
             audit,
             settings: Settings::default(),
             days: Arc::default(),
+            handed_out: Arc::default(),
             access: Arc::default(),
         }
     }
@@ -76,17 +78,31 @@ impl Services {
         &self.access
     }
 
-    /// Whether this process has noted the day of `id` in the directory of `list`.
-    pub(crate) fn day_is_noted(&self, list: CertificateList, id: Ksuid) -> bool {
-        let entry = (list, list.day_key(id).sort);
+    /// Whether this process has noted `day` in the directory of `list`.
+    pub(crate) fn day_is_noted(&self, list: CertificateList, day: &str) -> bool {
+        let entry = (list, day.to_owned());
         self.days.lock().is_ok_and(|days| days.contains(&entry))
     }
 
-    /// Remembers that the day of `id` is in the directory of `list`.
-    pub(crate) fn remember_day(&self, list: CertificateList, id: Ksuid) {
+    /// Remembers that `day` is in the directory of `list`.
+    pub(crate) fn remember_day(&self, list: CertificateList, day: String) {
         if let Ok(mut days) = self.days.lock() {
             // A process lives for days, not years: the set stays small.
-            days.insert((list, list.day_key(id).sort));
+            days.insert((list, day));
+        }
+    }
+
+    /// Whether this process has noted that there are records under `authority` until then.
+    pub(crate) fn handing_out_is_noted(&self, authority: &AuthorityId, until: Until) -> bool {
+        let entry = (authority.clone(), until);
+        self.handed_out.lock().is_ok_and(|noted| noted.contains(&entry))
+    }
+
+    /// Remembers that it is noted that there are records under `authority` until then.
+    pub(crate) fn remember_handing_out(&self, authority: AuthorityId, until: Until) {
+        if let Ok(mut noted) = self.handed_out.lock() {
+            // A few weeks for each authority that this process signs with.
+            noted.insert((authority, until));
         }
     }
 }

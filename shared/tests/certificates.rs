@@ -123,7 +123,7 @@ async fn certificates_are_found_newest_first_by_every_filter() {
         ids.push(certify(&services, &authority, asked).await.unwrap());
     }
     let find = async |filter: Filter| {
-        let page = search(&*services.store, &filter, None, 100).await.unwrap();
+        let page = search(&services, &filter, None, 100).await.unwrap();
         assert_eq!(page.next, None);
         page.found
             .iter()
@@ -209,7 +209,7 @@ async fn pages_join_without_gap_or_repetition() {
     for limit in [1000, 200, 37] {
         let (mut found, mut before) = (Vec::new(), None);
         loop {
-            let page = search(&*services.store, &Filter::default(), before, limit)
+            let page = search(&services, &Filter::default(), before, limit)
                 .await
                 .unwrap();
             assert!(page.found.len() <= limit);

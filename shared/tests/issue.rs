@@ -163,7 +163,7 @@ async fn issue_one(setup: &Setup, keep_signature: bool) -> Result<Issued, Error>
 async fn records(setup: &Setup) -> Vec<CertificateRecord> {
     let mut all = Vec::new();
     for list in CertificateList::ALL {
-        let found = certificates::list(&*setup.services.store, list, None, 1000)
+        let found = certificates::list(&setup.services, list, None, 1000)
             .await
             .unwrap();
         all.extend(found.into_iter().map(|(record, _)| record));
@@ -316,7 +316,9 @@ async fn a_signature_that_could_not_be_kept_is_not_handed_out() {
 #[tokio::test]
 async fn a_warm_process_makes_one_write_and_one_more_for_a_signature_that_is_kept() {
     let setup = setup().await;
-    issue_one(&setup, true).await.unwrap();
+    for keep_signature in [false, true] {
+        issue_one(&setup, keep_signature).await.unwrap();
+    }
     for (keep_signature, writes) in [(false, 1), (true, 2)] {
         setup.store.take_counts();
         let signed = setup.keyring.faults().count(SignerOperation::Sign);
@@ -435,7 +437,7 @@ async fn a_listing_goes_newest_first_over_days_and_shards_page_by_page() {
     };
     let (mut walked, mut before) = (Vec::new(), None);
     loop {
-        let page = certificates::list(&*setup.services.store, list, before, 2)
+        let page = certificates::list(&setup.services, list, before, 2)
             .await
             .unwrap();
         let Some((last, _)) = page.last() else { break };
@@ -452,7 +454,7 @@ async fn a_listing_goes_newest_first_over_days_and_shards_page_by_page() {
         signature_kept: true,
     };
     assert!(
-        certificates::list(&*setup.services.store, other, None, 10)
+        certificates::list(&setup.services, other, None, 10)
             .await
             .unwrap()
             .is_empty()

@@ -8,7 +8,7 @@ use crate::{
 };
 use countersign::{
     Error,
-    authority::{self, Authority},
+    authority::{self, Authority, AuthorityState},
     signer::{InProcessSigner, Signer, private_key::parse_private_key},
     store::StoreError,
 };
@@ -128,6 +128,19 @@ async fn store(
         let mut writes = vec![kept.replace(&project)?];
         for draft in drafts {
             writes.push(draft.ca.create()?);
+            // Read again each time: an authority of the account can be changed, or retired, through other families.
+            let found = Authority::read(&*records.services.store, &draft.authority.id).await?;
+            let (authority, stored) = found.ok_or_else(|| Error::internal("a new authority is not there"))?;
+            if authority.state == AuthorityState::Retired {
+                abandon(records, drafts).await;
+                return Err(Error::Conflict("the new CA was retired meanwhile; try again".into()).into());
+            }
+            writes.extend(
+                draft
+                    .ca
+                    .authority_use(&project)
+                    .of_existing(&authority, &stored)?,
+            );
         }
         match records.write(&writes).await {
             Ok(()) => return Ok(project),

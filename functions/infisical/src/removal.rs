@@ -7,17 +7,19 @@ use crate::{
     records::{Kept, Records, Stored},
 };
 use countersign::{
-    Error, authority,
+    Error, authority_use, retirement,
     store::{Condition, StoreError, Write},
 };
 
 /// How often the change of the project is tried when others get in between.
 const TRIES: usize = 8;
 
-/// Removes a CA: first the authority's service, after which nothing can be signed; then the hosts and templates that
-/// use it; its own record last, so that a removal that dies half-way can be repeated. What it signed stays listed.
+/// Removes a CA: first the authority's service, after which nothing can be signed, unless a mount or a certificate of
+/// another family needs it still; then the hosts and templates that use it; its own record last, so that a removal that
+/// dies half-way can be repeated. What it signed stays listed.
 pub(crate) async fn ca(records: &mut Records, ca: &Kept<Ca>) -> Result<(), Problem> {
-    authority::retire(&records.services, &ca.value.authority).await?;
+    let own_use = ca.value.use_id();
+    retirement::retire_after_use(&records.services, &ca.value.authority, Some(&own_use)).await?;
     for host in hosts::of_project(records, &ca.value.project_id).await? {
         if host.value.user_ca.id == ca.value.id || host.value.host_ca.id == ca.value.id {
             hosts::delete(records, &host).await?;
@@ -46,7 +48,10 @@ pub(crate) async fn templates_of(records: &mut Records, ca: &Ca) -> Result<Vec<K
 async fn leave_project(records: &mut Records, ca: &Kept<Ca>) -> Result<(), Problem> {
     for _ in 0..TRIES {
         let key = Project::key_of(&ca.value.project_id);
-        let mut writes = vec![Write::Delete(ca.value.key(), Condition::Always)];
+        let mut writes = vec![
+            Write::Delete(ca.value.key(), Condition::Always),
+            authority_use::end(&ca.value.authority, &ca.value.use_id()),
+        ];
         if let Some(kept) = records.find::<Project>(&key).await? {
             let mut project = kept.value.clone();
             project.cas.retain(|id| *id != ca.value.id);

@@ -82,6 +82,15 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, resource.no_authority_code(), msg)
     }
 
+    /// 409 of an authority that others sign with.
+    pub(crate) fn in_use(users: &[String]) -> Self {
+        let users = users.join(", ");
+        let msg = format!(
+            "This SSH certificate authority cannot be deleted, since it is used by {users}. Remove it there first."
+        );
+        Self::new(StatusCode::CONFLICT, None, msg)
+    }
+
     /// What the core said, about a `resource`.
     pub(crate) fn of(error: Error, resource: Resource) -> Self {
         let cause = error.chain();

@@ -1,9 +1,10 @@
 //! The CAs of projects: a name and a state around an authority of the account.
 
-use super::project::non_empty;
+use super::project::{Project, non_empty};
 use crate::{algorithm::KeyAlgorithm, records::Stored};
 use countersign::{
     authority::AuthorityId,
+    authority_use::AuthorityUse,
     store::{Key, Table},
 };
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,22 @@ impl KeySource {
 impl Ca {
     pub(crate) fn key_of(id: &str) -> Key {
         Key::new(Table::Roles, format!("infisical/ca/{}", non_empty(id)), "ca")
+    }
+
+    /// The use that it makes of its authority, for `project`.
+    pub(crate) fn authority_use(&self, project: &Project) -> AuthorityUse {
+        AuthorityUse {
+            id: self.use_id(),
+            user: format!(
+                "the CA {} of the Infisical project {}",
+                self.friendly_name, project.name
+            ),
+        }
+    }
+
+    /// The id of this use.
+    pub(crate) fn use_id(&self) -> String {
+        format!("infisical/{}", self.id)
     }
 }
 

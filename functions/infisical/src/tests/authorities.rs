@@ -1,6 +1,11 @@
 //! CAs.
 
 use super::fixture::{Fixture, text};
+use countersign::{
+    authority::{Authority, AuthorityState},
+    authority_use::AuthorityUse,
+    retirement::{Outcome, retire_unused},
+};
 use serde_json::{Value, json};
 
 const CAS: &str = "/api/v1/ssh/ca";
@@ -131,4 +136,58 @@ async fn a_removed_ca_takes_its_hosts_and_templates_along() {
     assert_ne!(host["userSshCaId"], Value::String(user_ca));
     let certificates = format!("/api/v1/projects/{}/ssh-certificates", fixture.project());
     assert_eq!(fixture.get(&certificates, &admin).await.ok()["totalCount"], 1);
+}
+
+/// The authorities of the account with these descriptions.
+async fn described(fixture: &Fixture, ending: &str) -> Vec<Authority> {
+    let all = Authority::list(&*fixture.services.store).await.unwrap();
+    let authorities = all.into_iter().map(|(authority, _)| authority);
+    authorities
+        .filter(|authority| authority.description.ends_with(ending))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_projects_ca_keeps_its_authority_in_service_until_it_is_removed() {
+    let mut fixture = Fixture::new().await;
+    let admin = fixture.user("admin").await;
+    let body = json!({"projectId": fixture.project(), "friendlyName": "third"});
+    let ca = text(&fixture.post(CAS, &admin, &body).await.ok()["ca"]["id"]);
+    let [authority] = &described(&fixture, ": third").await[..] else {
+        panic!("there is one");
+    };
+    let outcome = retire_unused(&fixture.services, &authority.id).await.unwrap();
+    let Outcome::Used(uses) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(uses[0].user, "the CA third of the Infisical project prod");
+    fixture.delete(&format!("{CAS}/{ca}"), &admin).await.ok();
+    assert_eq!(
+        described(&fixture, ": third").await[0].state,
+        AuthorityState::Retired
+    );
+}
+
+#[tokio::test]
+async fn a_removed_ca_leaves_its_authority_to_whoever_else_uses_it() {
+    let mut fixture = Fixture::new().await;
+    let admin = fixture.user("admin").await;
+    let body = json!({"projectId": fixture.project(), "friendlyName": "third"});
+    let ca = text(&fixture.post(CAS, &admin, &body).await.ok()["ca"]["id"]);
+    let id = described(&fixture, ": third").await[0].id.clone();
+    let store = &*fixture.services.store;
+    let (authority, stored) = Authority::read(store, &id).await.unwrap().unwrap();
+    let mount = AuthorityUse {
+        id: "vault/an-issuer".into(),
+        user: "the Vault mount ssh/".into(),
+    };
+    let writes = mount.of_existing(&authority, &stored).unwrap();
+    store.write(&writes).await.unwrap();
+    fixture.delete(&format!("{CAS}/{ca}"), &admin).await.ok();
+    assert_eq!(
+        described(&fixture, ": third").await[0].state,
+        AuthorityState::Active
+    );
+    let outcome = retire_unused(&fixture.services, &id).await.unwrap();
+    assert_eq!(outcome, Outcome::Used(vec![mount]));
 }

@@ -17,6 +17,7 @@ use countersign::{
     Error, Services,
     acl::Capability,
     authority::{self, Authority, AuthorityId, AuthorityState, KeySource, KeySpec},
+    handed_out::Until,
     retirement::{self, Outcome},
     store::{Condition, Record, StoreError, Write},
 };
@@ -194,13 +195,30 @@ async fn delete(call: Arc<Call>) -> Result<Reply, Failure> {
     let outcome = retirement::retire_unused(&call.services, &id).await;
     match outcome.map_err(|error| call.failure(error))? {
         Outcome::Absent => Err(Failure::not_found()),
-        Outcome::InUse => Err(Failure::invalid(
+        Outcome::HandedOut(until) => Err(Failure::invalid(1964, handed_out(until))),
+        Outcome::Kept => Err(Failure::invalid(
             1964,
             "This SSH certificate authority cannot be deleted, since a certificate signed by it exists. Delete its \
              certificates first.",
         )),
         Outcome::Retired => Ok(Reply::deleted()),
+        Outcome::Used(uses) => {
+            let users: Vec<_> = uses.into_iter().map(|one| one.user).collect();
+            Err(Failure::in_use(&users))
+        }
     }
+}
+
+/// Why an authority stays whose certificates this API does not show.
+fn handed_out(until: Until) -> String {
+    let until = match until {
+        Until::At(end) => format!("until {}", time::render(end)),
+        Until::Forever => "for good, since it has no end".to_owned(),
+    };
+    format!(
+        "This SSH certificate authority cannot be deleted, since a certificate signed by it exists: it was issued \
+         through another API, and is on record {until}. Who administers the account can retire the authority before."
+    )
 }
 
 /// The authority that the path names, for a caller with `capability` on it.

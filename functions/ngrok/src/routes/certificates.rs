@@ -138,7 +138,7 @@ async fn records_before<K: Kind>(
         cert_type: K::CERT_TYPE,
         signature_kept: true,
     };
-    let found = certificates::list(&*call.services.store, kept, before, limit + 1).await;
+    let found = certificates::list(&call.services, kept, before, limit + 1).await;
     let mut found = found.map_err(|error| call.failure(error))?;
     let more = found.len() > limit;
     found.truncate(limit);
@@ -197,7 +197,7 @@ async fn delete<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
     for _ in 0..TRIES {
         record::mark_deleted(&mut record);
         let expires_at = end_of_record(&call, &record, &stored).map_err(|error| call.failure(error))?;
-        match certificates::withdraw(&*call.services.store, &record, &stored, expires_at).await {
+        match certificates::withdraw(&call.services, &record, &stored, expires_at).await {
             Ok(()) => return Ok(Reply::deleted()),
             Err(Error::Conflict(_)) => (record, stored) = current::<K>(&call).await?,
             Err(error) => return Err(call.failure(error)),

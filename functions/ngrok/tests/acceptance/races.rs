@@ -1,6 +1,10 @@
 //! Requests at the same time.
 
-use crate::support::{BASE, Turns, World};
+use crate::{
+    sharing::mount,
+    support::{BASE, Turns, World},
+};
+use countersign::authority::{Authority, AuthorityId, AuthorityState};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -79,9 +83,9 @@ async fn an_authority_deleted_during_the_signing_gives_no_certificate() {
 
 /// Both find out who calls, and read the authority.
 const FIRST: &str = "cdd";
-/// Then the steps of a creation: record, look, keep; and of a deletion: look, read the announcement, announce, look, read
-/// what was found, stop it, complete.
-const STEPS: (usize, usize) = (3, 7);
+/// Then the steps of a creation: record, look, keep; and of a deletion: look at holds, uses and what was handed out, read
+/// the announcement, announce, look, read what was found, stop it, complete.
+const STEPS: (usize, usize) = (3, 9);
 
 /// Every order of so many steps of a creation and of a deletion.
 fn orders(creation: usize, deletion: usize) -> Vec<String> {
@@ -133,6 +137,47 @@ async fn an_authority_is_never_deleted_under_a_certificate() {
     assert!(kept > 20 && deleted > 20, "{kept}, {deleted}");
     assert_eq!(listed(&world, "ssh_user_certificates").await, kept);
     assert_eq!(listed(&world, "ssh_certificate_authorities").await, kept);
+}
+
+#[tokio::test]
+async fn an_authority_is_never_deleted_under_a_mount() {
+    let mut turns = None;
+    let world = World::with(|services| {
+        let store = Arc::new(Turns::new(services.store.clone()));
+        services.store = store.clone();
+        turns = Some(store);
+    })
+    .await;
+    let turns = turns.unwrap();
+    let (mut used, mut deleted) = (0, 0);
+    // A mount reads the authority, and binds it; a deletion finds out who calls, reads the authority, and goes on as
+    // above, but finds nothing to be stopped.
+    for order in orders(2, 9) {
+        let authority = world.authority("ed25519").await;
+        let path = format!("/ssh_certificate_authorities/{authority}");
+        turns.begin(&order);
+        let (bound, deletion) = tokio::join!(
+            turns.run('c', bind(&world, &authority)),
+            turns.run('d', world.delete(&path)),
+        );
+        match (bound, deletion.status) {
+            (true, 409) => used += 1,
+            (false, 204) => deleted += 1,
+            other => panic!("{order}: {other:?}"),
+        }
+    }
+    assert!(used > 10 && deleted > 3, "{used}, {deleted}");
+}
+
+/// Whether a mount of another family could take the authority into use.
+async fn bind(world: &World, id: &AuthorityId) -> bool {
+    let store = &*world.services.store;
+    let (authority, stored) = Authority::read(store, id).await.unwrap().unwrap();
+    if authority.state == AuthorityState::Retired {
+        return false;
+    }
+    let writes = mount().of_existing(&authority, &stored).unwrap();
+    store.write(&writes).await.is_ok()
 }
 
 /// How many a list holds, on all its pages.

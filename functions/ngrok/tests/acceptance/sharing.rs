@@ -3,6 +3,7 @@
 use crate::support::{ED25519, NOW, World};
 use countersign::{
     authority::{self, Authority, AuthorityId, KeySource, KeySpec},
+    authority_use::{self, AuthorityUse},
     issue::{Issuance, Issued, Origin, issue},
     policy::{Request, RequestedKeyId, RequestedValidity},
     role::{CertTypeRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher, PrincipalRules, Role},
@@ -17,6 +18,16 @@ const SK: &str = include_str!("../../../../tests/vectors/keys/subject_sk_ed25519
 
 /// Issues as another family does.
 async fn issue_elsewhere(world: &World, authority: &AuthorityId, key: &str, keep: bool) -> Issued {
+    issue_until(world, authority, key, keep, u64::MAX).await
+}
+
+async fn issue_until(
+    world: &World,
+    authority: &AuthorityId,
+    key: &str,
+    keep: bool,
+    valid_before: u64,
+) -> Issued {
     let (authority, _) = Authority::read(&*world.services.store, authority)
         .await
         .unwrap()
@@ -47,7 +58,7 @@ async fn issue_elsewhere(world: &World, authority: &AuthorityId, key: &str, keep
         principals: Some(vec!["alice".into()]),
         validity: RequestedValidity::Window {
             valid_after: NOW,
-            valid_before: u64::MAX,
+            valid_before,
         },
         key_id: RequestedKeyId::Default("vault-token-abc".into()),
         critical_options: None,
@@ -114,8 +125,64 @@ async fn a_certificate_of_another_family_is_shown_where_its_signature_is_kept() 
         (kept.record.signature, kept.stored.expires_at)
     );
     assert_eq!(record.details["lease"], "x");
-    // The certificate without a signature is nothing that anybody could ask for.
-    world.delete(&ca).await.expect(204);
+    // The other one cannot be asked for, but its record is there.
+    world
+        .delete(&ca)
+        .await
+        .expect_error(400, 1964)
+        .says("on record for good");
+}
+
+#[tokio::test]
+async fn what_was_handed_out_elsewhere_holds_its_authority_as_long_as_its_record_stands() {
+    let world = World::new().await;
+    let authority = world.authority("ed25519").await;
+    issue_until(&world, &authority, ED25519, false, NOW + 60).await;
+    world.store.take_counts();
+    issue_until(&world, &authority, ED25519, false, NOW + 120).await;
+    assert_eq!(
+        world.store.take_counts().writes,
+        1,
+        "the second of a week costs its record alone"
+    );
+    let path = format!("/ssh_certificate_authorities/{authority}");
+    world
+        .delete(&path)
+        .await
+        .expect_error(400, 1964)
+        .says("on record until ");
+    let retention = world.services.settings.retention_secs;
+    world.clock.set(NOW + 60 + retention + 8 * 86_400);
+    world.delete(&path).await.expect(204);
+}
+
+/// The use that a mount of another family makes.
+pub(crate) fn mount() -> AuthorityUse {
+    AuthorityUse {
+        id: "vault/an-issuer".into(),
+        user: "the Vault mount team/ssh/".into(),
+    }
+}
+
+#[tokio::test]
+async fn an_authority_that_another_family_signs_with_is_not_deleted() {
+    let world = World::new().await;
+    let id = world.authority("ed25519").await;
+    let path = format!("/ssh_certificate_authorities/{id}");
+    let store = &*world.services.store;
+    let (authority, stored) = Authority::read(store, &id).await.unwrap().unwrap();
+    let writes = mount().of_existing(&authority, &stored).unwrap();
+    store.write(&writes).await.unwrap();
+    let refused = world.delete(&path).await.expect(409);
+    assert_eq!(refused.body["error_code"], serde_json::Value::Null);
+    refused.says("it is used by the Vault mount team/ssh/. Remove it there first.");
+    world.get(&path).await.expect(200);
+    world.user_certificate(&id, json!({})).await.expect(201);
+    store
+        .write(&[authority_use::end(&id, &mount().id)])
+        .await
+        .unwrap();
+    world.delete(&path).await.expect_error(400, 1964);
 }
 
 #[tokio::test]

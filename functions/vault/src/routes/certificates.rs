@@ -53,7 +53,7 @@ async fn list(call: &Call) -> Result<Answer, Failure> {
         "" => None,
         text => Some(Ksuid::parse(text).map_err(|error| Failure::user(format!("before: {error}")))?),
     };
-    let page = search(&*call.services.store, &filter(call)?, before, limit(call)?).await?;
+    let page = search(&call.services, &filter(call)?, before, limit(call)?).await?;
     Answer::data(json!({
         "certificates": page.found.iter().map(summary).collect::<Vec<_>>(),
         "next": page.next.map(|id| id.to_string()),

@@ -16,6 +16,9 @@ use countersign::{
 };
 use serde_json::json;
 
+/// How often a mount tries to use an authority that others are changing.
+const TRIES: usize = 8;
+
 pub(super) const ROUTES: &[Route] = &[Route {
     scope: Scope::Mount(MountType::Ssh),
     pattern: "config/ca",
@@ -53,8 +56,8 @@ async fn write(call: &Call) -> Result<Answer, Failure> {
         return Err(already_configured());
     }
     let is_import = matches!(source, Source::Import { .. });
-    let key = source.obtain(call).await?;
-    store_only_issuer(call, &key, record.as_ref()).await?;
+    let mut key = source.obtain(call).await?;
+    store_only_issuer(call, &mut key, record.as_ref()).await?;
     if is_import {
         return Ok(Answer::nothing());
     }
@@ -62,7 +65,7 @@ async fn write(call: &Call) -> Result<Answer, Failure> {
 }
 
 /// Makes `key` the mount's only one, and its default.
-async fn store_only_issuer(call: &Call, key: &CaKey, old: Option<&Record>) -> Result<(), Failure> {
+async fn store_only_issuer(call: &Call, key: &mut CaKey, old: Option<&Record>) -> Result<(), Failure> {
     let id = random::uuid(&*call.services.random)?;
     let issuer = Issuer {
         id: id.clone(),
@@ -71,30 +74,35 @@ async fn store_only_issuer(call: &Call, key: &CaKey, old: Option<&Record>) -> Re
         public_key: key.public_key.clone(),
         is_own: key.is_own(),
     };
+    let usage = issuer.use_for(call.mount()?);
     let issuers = Issuers {
         issuers: vec![issuer],
         default: Some(id),
     };
     let put = issuers.put(call, old)?;
-    match call.services.store.write(&[put, key.write()?]).await {
-        Ok(()) => Ok(()),
-        Err(error @ StoreError::ConditionFailed(index)) => {
-            key.discard(call).await;
-            Err(match index {
-                0 => already_configured(),
-                _ => countersign::Error::from(error).into(),
-            })
+    for _ in 0..TRIES {
+        let [authority, in_use] = key.writes(&usage)?;
+        match call.services.store.write(&[put.clone(), authority, in_use]).await {
+            Ok(()) => return Ok(()),
+            Err(StoreError::ConditionFailed(0)) => {
+                key.discard(call).await;
+                return Err(already_configured());
+            }
+            // Another mount, or a change of its description, got in between.
+            Err(StoreError::ConditionFailed(_)) => key.read_again(call).await?,
+            // The records may be there although the answer was lost, so the key stays.
+            Err(error) => return Err(countersign::Error::from(error).into()),
         }
-        // The records may be there although the answer was lost, so the key stays.
-        Err(error) => Err(countersign::Error::from(error).into()),
     }
+    key.discard(call).await;
+    Err(countersign::Error::from(StoreError::ConditionFailed(1)).into())
 }
 
 async fn delete(call: &Call) -> Result<Answer, Failure> {
     let (issuers, record) = Issuers::read(call).await?;
     if let Some(record) = record {
         let forget = Write::Delete(record.key, Condition::Version(record.version));
-        retiring::retire(call, call.mount()?, &issuers.issuers, forget).await?;
+        retiring::retire(call, &issuers.issuers, forget).await?;
     }
     Ok(Answer::nothing())
 }

@@ -166,8 +166,8 @@ async fn import(call: &Call) -> Result<Answer, Failure> {
         // Before a key is made for nothing.
         Issuers::read(call).await?.0.check_free(name, None)?;
     }
-    let key = Source::parse(&call.fields)?.obtain(call).await?;
-    let (issuer, is_known) = Issuers::add(call, &key, name, call.fields.is_set("set_default")).await?;
+    let mut key = Source::parse(&call.fields)?.obtain(call).await?;
+    let (issuer, is_known) = Issuers::add(call, &mut key, name, call.fields.is_set("set_default")).await?;
     let mut answer = Answer::data(shown(&issuer))?;
     if is_known {
         answer = answer
@@ -229,7 +229,7 @@ async fn delete(call: &Call) -> Result<Answer, Failure> {
     issuers.issuers.retain(|other| other.id != issuer.id);
     issuers.default = issuers.default.filter(|id| *id != issuer.id);
     let forget: Write = issuers.put(call, Some(&record))?;
-    retiring::retire(call, call.mount()?, std::slice::from_ref(&issuer), forget).await?;
+    retiring::retire(call, std::slice::from_ref(&issuer), forget).await?;
 
     let mut answer = Answer::nothing();
     let mut meant = vec![issuer.id.as_str()];

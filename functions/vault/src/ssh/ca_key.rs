@@ -8,9 +8,10 @@ use crate::{
 use countersign::{
     acl::Capability,
     authority::{Authority, AuthorityId, AuthorityState, Custody, KeySpec},
+    authority_use::AuthorityUse,
     signer::{SignerError, private_key::parse_private_key},
     ssh::PublicKey,
-    store::{Condition, Record, Write},
+    store::{Record, Write},
 };
 
 /// The longest public line of an import, which is kept as it was given: those of all issuers lie in one record.
@@ -135,13 +136,21 @@ impl CaKey {
         self.existing.is_none()
     }
 
-    /// What is written of it beside the mount's own record.
-    pub(crate) fn write(&self) -> Result<Write, Failure> {
-        let key = Authority::key(&self.authority.id);
+    /// What is written of it, and of its use, beside the mount's own record.
+    pub(crate) fn writes(&self, usage: &AuthorityUse) -> Result<[Write; 2], Failure> {
         Ok(match &self.existing {
-            Some(record) => Write::Check(key, Condition::Version(record.version)),
-            None => Write::Put(Record::new(key, &self.authority)?, Condition::Absent),
+            Some(record) => usage.of_existing(&self.authority, record)?,
+            None => usage.of_new(&self.authority)?,
         })
+    }
+
+    /// An authority that was there before, as it is now.
+    pub(crate) async fn read_again(&mut self, call: &Call) -> Result<(), Failure> {
+        if self.existing.is_some() {
+            let (authority, record) = read(call, &self.authority.id).await?;
+            *self = Self::existing(authority, record)?;
+        }
+        Ok(())
     }
 
     /// Ends a key that was made for nothing.
@@ -204,9 +213,13 @@ async fn import(call: &Call, private_key: &str, public_key: String) -> Result<Ca
 /// An authority of the account, for whoever may use it: the mount's path alone does not say so.
 async fn shared(call: &Call, id: &AuthorityId) -> Result<CaKey, Failure> {
     check_may_use(call, id)?;
-    let found = Authority::read(&*call.services.store, id).await?;
-    let (authority, record) = found.ok_or_else(|| Failure::user(format!("no authority {id}")))?;
+    let (authority, record) = read(call, id).await?;
     CaKey::existing(authority, record)
+}
+
+async fn read(call: &Call, id: &AuthorityId) -> Result<(Authority, Record), Failure> {
+    let found = Authority::read(&*call.services.store, id).await?;
+    found.ok_or_else(|| Failure::user(format!("no authority {id}")))
 }
 
 fn check_may_use(call: &Call, id: &AuthorityId) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use crate::{
 };
 use countersign::{
     authority::{Authority, AuthorityId},
+    authority_use::{self, AuthorityUse},
     random,
     ssh::PublicKey,
     store::{self, Condition, Key, Record, StoreError, Table, Write},
@@ -120,7 +121,7 @@ impl Issuers {
     /// Where the name is taken, or the mount has too many keys.
     pub(crate) async fn add(
         call: &Call,
-        key: &CaKey,
+        key: &mut CaKey,
         name: &str,
         set_default: bool,
     ) -> Result<(Issuer, bool), Failure> {
@@ -147,16 +148,14 @@ impl Issuers {
             }
             issuers.issuers.push(issuer.clone());
             let put = issuers.put(call, record.as_ref())?;
-            match call.services.store.write(&[put, key.write()?]).await {
+            let [authority, in_use] = key.writes(&issuer.use_for(call.mount()?))?;
+            match call.services.store.write(&[put, authority, in_use]).await {
                 Ok(()) => return Ok((issuer, false)),
                 Err(StoreError::ConditionFailed(0)) => {}
-                Err(error) => {
-                    // After a lost answer the records may be there, so the key stays then.
-                    if matches!(error, StoreError::ConditionFailed(_)) {
-                        key.discard(call).await;
-                    }
-                    return Err(countersign::Error::from(error).into());
-                }
+                // Another mount, or a change of its description, got in between.
+                Err(StoreError::ConditionFailed(_)) => key.read_again(call).await?,
+                // The records may be there although the answer was lost, so the key stays.
+                Err(error) => return Err(countersign::Error::from(error).into()),
             }
         }
         key.discard(call).await;
@@ -217,6 +216,23 @@ impl Issuers {
 }
 
 impl Issuer {
+    /// The use that it makes of its authority, for `mount`.
+    pub(crate) fn use_for(&self, mount: &Mount) -> AuthorityUse {
+        AuthorityUse {
+            id: self.use_id(),
+            user: format!("the Vault mount {}/", mount.path),
+        }
+    }
+
+    /// The write that ends this use.
+    pub(crate) fn end_of_use(&self) -> Write {
+        authority_use::end(&self.authority, &self.use_id())
+    }
+
+    fn use_id(&self) -> String {
+        format!("vault/{}", self.id)
+    }
+
     /// Its authority, in no round trip where this path was asked before.
     ///
     /// # Errors

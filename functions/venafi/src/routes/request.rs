@@ -257,8 +257,7 @@ impl Making<'_> {
             private_key::forget(id),
         ];
         if let Some((record, stored)) = certificates::read(&*services.store, id).await? {
-            let (now, retention) = (services.clock.now(), services.settings.retention_secs);
-            writes.extend(certificates::archival(&record, &stored, now, retention)?);
+            writes.extend(certificates::archival(services, &record, &stored).await?);
         }
         Ok(writes)
     }

@@ -341,7 +341,7 @@ async fn case_20_the_same_name_twice_is_the_same_object_with_the_newest_certific
         archived: true,
         ..Default::default()
     };
-    let page = countersign::certificate_search::search(&*fixture.services.store, &archived, None, 10)
+    let page = countersign::certificate_search::search(&fixture.services, &archived, None, 10)
         .await
         .unwrap();
     let serials: Vec<_> = page.found.iter().map(|found| found.fields.serial).collect();

@@ -66,6 +66,11 @@ impl Answer {
         self
     }
 
+    /// Whose message must contain this.
+    pub(crate) fn says(&self, text: &str) {
+        assert!(self.text("msg").contains(text), "{}", self.body);
+    }
+
     /// A member that is a text.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.body[name]
