@@ -9,7 +9,7 @@ use crate::{
 };
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequest, RawPathParams, Request, State},
+    extract::{FromRequest, MatchedPath, RawPathParams, Request, State},
     middleware::Next,
     response::Response,
 };
@@ -241,14 +241,26 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
     let note = Arc::new(Note::default());
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(Arc::clone(&note));
-    let about = (
-        request.method().clone(),
-        request.uri().path().to_owned(),
-        source_ip(request.extensions()),
-    );
+    let pattern = request.extensions().get::<MatchedPath>();
+    let path = shown_path(pattern.map_or("", MatchedPath::as_str), request.uri().path());
+    let action = format!("{} {path}", request.method());
+    let source_ip = source_ip(request.extensions());
     let mut response = next.run(request).await;
     let problem = response.extensions_mut().remove::<Problem>();
-    log(&app.services, &about, &id, &note, problem.as_ref());
+    // What no route is for is answered without a problem.
+    let outcome = match &problem {
+        Some(problem) => problem.kind(),
+        None if response.status() == StatusCode::NOT_FOUND => "not_found",
+        None => "granted",
+    };
+    log(
+        &app.services,
+        action,
+        source_ip,
+        &id,
+        &note,
+        (outcome, problem.as_ref()),
+    );
     match problem {
         Some(problem) => problem.render(&id),
         None => with_charset(response),
@@ -265,18 +277,30 @@ fn with_charset(mut response: Response) -> Response {
     response
 }
 
-/// Who was turned away, and who changed what.
+/// A path as the log shows it: what stands in the place of an id but is none may be a secret.
+fn shown_path(pattern: &str, path: &str) -> String {
+    let is_id =
+        |text: &str| text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let segments = pattern.split('/').zip(path.split('/')).map(|(pattern, segment)| {
+        if !pattern.starts_with('{') || is_id(segment) {
+            segment
+        } else {
+            pattern
+        }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// Who asked what, and whether it was granted; issuing a certificate writes that itself.
 fn log(
     services: &Services,
-    (method, path, source_ip): &(Method, String, Option<IpAddr>),
+    action: String,
+    source_ip: Option<IpAddr>,
     id: &RequestId,
     note: &Note,
-    problem: Option<&Problem>,
+    (outcome, problem): (&'static str, Option<&Problem>),
 ) {
-    let changes = !matches!(*method, Method::GET | Method::HEAD);
-    let is_denial = problem
-        .is_some_and(|problem| matches!(problem.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN));
-    if note.is_logged.load(Ordering::Relaxed) || !(changes || is_denial) {
+    if note.is_logged.load(Ordering::Relaxed) {
         return;
     }
     let (accessor, display_name) = note.caller.get().cloned().unwrap_or_default();
@@ -284,12 +308,12 @@ fn log(
         time_ms: services.clock.now_ms(),
         request_id: id.as_str().to_owned(),
         family: "infisical".into(),
-        action: format!("{method} {path}"),
-        outcome: problem.map_or("granted", Problem::kind),
+        action,
+        outcome,
         reason: problem.map(Problem::reason),
         accessor,
         display_name,
-        source_ip: *source_ip,
+        source_ip,
         ..Decision::default()
     });
 }
@@ -307,4 +331,19 @@ pub(crate) async fn no_route(request: Request) -> Response {
     });
     let response = (StatusCode::NOT_FOUND, axum::Json(body));
     axum::response::IntoResponse::into_response(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_names_ids_and_nothing_else_of_a_path() {
+        let pattern = "/api/v1/ssh/hosts/{sshHostId}/issue-user-cert";
+        let id = "0b5b5a5c-2f0e-4b7e-9c39-0a5a4f1f7a11";
+        let path = |id: &str| pattern.replace("{sshHostId}", id);
+        assert_eq!(shown_path(pattern, &path(id)), path(id));
+        assert_eq!(shown_path(pattern, &path("a-secret")), pattern);
+        assert_eq!(shown_path("/api/{*path}", "/api/v1/a/b"), "/api/{*path}");
+    }
 }

@@ -112,33 +112,7 @@ impl Call {
 
     /// The body as a `T`: one JSON object, in which every member is known.
     pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        let unparsable = |reason: &str| {
-            Failure::invalid(
-                213,
-                format!("The body cannot be parsed as a JSON object: {reason}."),
-            )
-        };
-        // Asked for here, since serde would read an array into a struct member by member.
-        if self.body.trim_ascii_start().first() != Some(&b'{') {
-            return Err(unparsable("it does not begin with a brace"));
-        }
-        let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let field = error.path().to_string();
-            // It may repeat a value, which can be long.
-            let reason: String = error.inner().to_string().chars().take(MAX_REASON).collect();
-            if !error.inner().is_data() || reason.starts_with("duplicate field") {
-                unparsable(&reason)
-            } else if reason.starts_with("unknown field") {
-                Failure::invalid(214, format!("The body has a field that is not known: {reason}."))
-            } else {
-                Failure::field(&field, reason)
-            }
-        })?;
-        deserializer
-            .end()
-            .map_err(|error| unparsable(&error.to_string()))?;
-        Ok(value)
+        object(&self.body)
     }
 
     /// What the core said, about this call's resource.
@@ -165,6 +139,69 @@ impl Call {
             display_name: caller.display_name().to_owned(),
             source_ip: self.source_ip,
             request_id: self.operation_id.clone(),
+        }
+    }
+}
+
+/// `body` as a `T`: one JSON object, in which every member is known.
+pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    let unparsable = |reason: &str| {
+        Failure::invalid(
+            213,
+            format!("The body cannot be parsed as a JSON object: {reason}."),
+        )
+    };
+    // Asked for here, since serde would read an array into a struct member by member.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(unparsable("it does not begin with a brace"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = error.path().to_string();
+        let reason = error.inner().to_string();
+        if let Some(name) = reason.strip_prefix("unknown field ") {
+            let shown: String = name.chars().take(MAX_REASON).collect();
+            Failure::invalid(214, format!("The body has a field that is not known: {shown}."))
+        } else if !error.inner().is_data() || reason.starts_with("duplicate field") {
+            unparsable(&reason)
+        } else {
+            Failure::field(&field, expectation(&reason))
+        }
+    })?;
+    deserializer
+        .end()
+        .map_err(|error| unparsable(&error.to_string()))?;
+    Ok(value)
+}
+
+/// What serde expected, without what it found: that may be a secret in the wrong field.
+fn expectation(reason: &str) -> String {
+    match reason.rsplit_once(", expected ") {
+        Some((_, expected)) => {
+            let expected = expected.split(" at line ").next().unwrap_or_default();
+            format!("it must be {expected}")
+        }
+        None => "it does not have the right type".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn what_was_found_is_never_repeated() {
+        for (reason, told) in [
+            (
+                "invalid type: string \"hunter2, expected x\", expected a map at line 1 column 9",
+                "it must be a map",
+            ),
+            ("invalid value: integer `7`, expected u8", "it must be u8"),
+            (
+                "a text of some other kind: hunter2",
+                "it does not have the right type",
+            ),
+        ] {
+            assert_eq!(expectation(reason), told);
         }
     }
 }

@@ -103,7 +103,14 @@ where
         Ok(call) => (endpoint.handler)(Arc::new(call)).await,
         Err(failure) => Err(failure),
     };
-    log(&services, &parts, &operation_id, who.get(), &outcome);
+    log(
+        &services,
+        &parts,
+        endpoint.resource,
+        &operation_id,
+        who.get(),
+        &outcome,
+    );
     let response = match outcome {
         Ok(Reply { status, body, .. }) => match body {
             Some(body) => (status, Json(body)).into_response(),
@@ -263,20 +270,20 @@ fn with_operation_id(mut response: Response, operation_id: &str) -> Response {
     response
 }
 
-/// Writes to the log of decisions who was turned away, and who changed what; issuing a certificate does so itself.
+/// Writes to the log of decisions who asked what, and whether it was granted; issuing a certificate does so itself.
 fn log(
     services: &Services,
     parts: &Parts,
+    resource: Resource,
     operation_id: &str,
     who: Option<&Caller>,
     outcome: &Result<Reply, Failure>,
 ) {
-    let (is_logged, is_denial) = match outcome {
-        Ok(reply) => (reply.is_logged, false),
-        Err(failure) => (failure.is_logged, failure.is_denial()),
+    let is_logged = match outcome {
+        Ok(reply) => reply.is_logged,
+        Err(failure) => failure.is_logged,
     };
-    let changes = parts.method != Method::GET && parts.method != Method::HEAD;
-    if is_logged || !(changes || is_denial) {
+    if is_logged {
         return;
     }
     let (outcome, reason) = match outcome {
@@ -287,7 +294,7 @@ fn log(
         time_ms: services.clock.now_ms(),
         request_id: operation_id.to_owned(),
         family: "ngrok".into(),
-        action: format!("{} {}", parts.method, parts.uri.path()),
+        action: action(&parts.method, parts.uri.path(), resource),
         outcome,
         reason,
         accessor: who.map(|caller| caller.accessor().to_owned()).unwrap_or_default(),
@@ -299,9 +306,31 @@ fn log(
     });
 }
 
+/// What the log calls a request. What stands in the place of an id but is none may be a secret.
+fn action(method: &Method, path: &str, resource: Resource) -> String {
+    let name = resource.name();
+    match id_in(path, resource) {
+        Ok(id) if id.is_empty() => format!("{method} /{name}"),
+        Ok(id) if resource.is_id(&id) => format!("{method} /{name}/{id}"),
+        _ => format!("{method} /{name}/…"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_names_ids_and_nothing_else_of_a_path() {
+        let shown = |path: &str| action(&Method::GET, path, Resource::UserCertificate);
+        let path = "/ssh_user_certificates/sucrt_2rwwl2T6kKDNklNsSXGf3D53Kpj";
+        assert_eq!(shown(path), format!("GET {path}"));
+        assert_eq!(shown("/ssh_user_certificates"), "GET /ssh_user_certificates");
+        for path in ["/csn_secret", "/shcrt_2rwwl2T6kKDNklNsSXGf3D53Kpj", "/a/b", "/"] {
+            let path = format!("/ssh_user_certificates{path}");
+            assert_eq!(shown(&path), "GET /ssh_user_certificates/…");
+        }
+    }
 
     #[test]
     fn behind_a_gateway_the_origin_is_the_gateways() {

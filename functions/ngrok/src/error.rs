@@ -193,11 +193,6 @@ impl Failure {
         self.cause.clone().unwrap_or_else(|| self.msg.clone())
     }
 
-    /// Whether the caller was turned away.
-    pub(crate) fn is_denial(&self) -> bool {
-        self.status == StatusCode::FORBIDDEN
-    }
-
     /// The response to the operation with `operation_id`.
     pub(crate) fn into_response(self, operation_id: &str) -> Response {
         let (name, value) = match self.path {

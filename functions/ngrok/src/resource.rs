@@ -1,6 +1,6 @@
 //! The three resources, and what is different about them on the wire.
 
-use countersign::types::CertType;
+use countersign::types::{CertType, Ksuid};
 
 /// A kind of resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,12 @@ impl Resource {
             Self::HostCertificate => "shcrt_",
             Self::UserCertificate => "sucrt_",
         }
+    }
+
+    /// Whether `text` has the form of its ids.
+    pub(crate) fn is_id(self, text: &str) -> bool {
+        let ksuid = text.strip_prefix(self.id_prefix());
+        ksuid.is_some_and(|ksuid| Ksuid::parse(ksuid).is_ok())
     }
 
     /// The resource that certificates of `cert_type` are.

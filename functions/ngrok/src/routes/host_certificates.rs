@@ -10,7 +10,7 @@ pub(super) fn routes() -> Router<Services> {
     certificates::routes::<Host>()
 }
 
-struct Host;
+pub(super) struct Host;
 
 impl Kind for Host {
     const CERT_TYPE: CertType = CertType::Host;

@@ -1,6 +1,8 @@
 //! The routes, one file for each resource. User and host certificates share their handlers.
 
 mod authorities;
+#[cfg(test)]
+mod bodies;
 mod certificates;
 mod host_certificates;
 mod user_certificates;

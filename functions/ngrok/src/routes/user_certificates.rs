@@ -10,7 +10,7 @@ pub(super) fn routes() -> Router<Services> {
     certificates::routes::<User>()
 }
 
-struct User;
+pub(super) struct User;
 
 impl Kind for User {
     const CERT_TYPE: CertType = CertType::User;
