@@ -108,15 +108,19 @@ fn entry(services: &Services, order: &Order<'_>, id: CertificateId) -> Result<Re
     Ok(Record::new(key, &Value::Null)?.expiring(end))
 }
 
+/// How many entries are read of each shard: with all shards, a little more than 10,000.
+const MAX_OF_SHARD: usize = 640;
+
 /// The certificates of a project.
 pub(crate) struct Page {
     /// Newest first.
     pub(crate) records: Vec<CertificateRecord>,
+    /// How many there are, as far as they are counted.
     pub(crate) total_count: usize,
 }
 
 /// `limit` certificates of the project, newest first, after `offset` others. Whoever pages by offset and asks for the
-/// total has every entry read; they are small.
+/// total has every entry read; they are small, but only the newest ten thousand or so are looked at and counted.
 ///
 /// # Errors
 /// As [`countersign::store::Store::query`].
@@ -126,14 +130,9 @@ pub(crate) async fn list(
     offset: usize,
     limit: usize,
 ) -> Result<Page, Error> {
-    let mut ids = Vec::new();
-    for shard in 0..certificates::SHARDS {
-        let query = Query::partition(Table::Certificates, partition(project_id, shard));
-        for record in services.store.query(&query).await? {
-            ids.push(Ksuid::parse(&record.key.sort).map_err(Error::internal)?);
-        }
-    }
-    ids.sort_unstable_by(|a, b| b.cmp(a));
+    let shards = (0..certificates::SHARDS).map(|shard| shard_ids(services, partition(project_id, shard)));
+    let shards = countersign::join_all(shards).await;
+    let ids = merged(shards.into_iter().collect::<Result<_, _>>()?, MAX_OF_SHARD);
     let keys: Vec<Key> = ids
         .iter()
         .skip(offset)
@@ -153,6 +152,29 @@ pub(crate) async fn list(
     })
 }
 
+/// The newest entries of one shard, newest first.
+async fn shard_ids(services: &Services, partition: String) -> Result<Vec<Ksuid>, Error> {
+    let query = Query {
+        descending: true,
+        limit: MAX_OF_SHARD,
+        ..Query::partition(Table::Certificates, partition)
+    };
+    let entries = services.store.query(&query).await?;
+    let ids = entries.iter().map(|entry| Ksuid::parse(&entry.key.sort));
+    ids.collect::<Result<_, _>>().map_err(Error::internal)
+}
+
+/// The ids of all shards, newest first. Where one has as many as were asked for, older ones may be missing from it, so
+/// they are left out of the others, too.
+fn merged(shards: Vec<Vec<Ksuid>>, max_of_shard: usize) -> Vec<Ksuid> {
+    let cut_off = shards.iter().filter(|shard| shard.len() >= max_of_shard);
+    let oldest = cut_off.filter_map(|shard| shard.last().copied()).max();
+    let mut ids: Vec<Ksuid> = shards.into_iter().flatten().collect();
+    ids.retain(|id| oldest.is_none_or(|oldest| *id >= oldest));
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    ids
+}
+
 /// The ids that a record has in this API: its own, its CA's, its template's.
 pub(crate) fn ids_of(record: &CertificateRecord) -> (String, String, Option<String>) {
     let text = |name: &str| {
@@ -169,4 +191,27 @@ pub(crate) fn ids_of(record: &CertificateRecord) -> (String, String, Option<Stri
 /// A serial as this API writes it.
 pub(crate) fn serial_text(serial: Serial) -> String {
     serial.value().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_that_is_cut_off_cuts_off_the_others() {
+        let shards = |shards: &[&[u64]]| -> Vec<Vec<Ksuid>> {
+            let ids = |times: &&[u64]| {
+                times
+                    .iter()
+                    .map(|time| Ksuid::new(2_000_000_000 + time, [0; 16]))
+                    .collect()
+            };
+            shards.iter().map(ids).collect()
+        };
+        let few = shards(&[&[9, 5, 1], &[], &[8, 2]]);
+        assert_eq!(merged(few.clone(), 4), shards(&[&[9, 8, 5, 2, 1]])[0]);
+        // The first may have more after 1, the third after 2: nothing before 2 is certain.
+        assert_eq!(merged(few.clone(), 2), shards(&[&[9, 8, 5, 2]])[0]);
+        assert_eq!(merged(few, 3), shards(&[&[9, 8, 5, 2, 1]])[0]);
+    }
 }

@@ -1,7 +1,16 @@
 //! Making projects.
 
-use crate::{algorithm::KeyAlgorithm, model::Project, names, records::Records};
-use countersign::Error;
+use crate::{
+    algorithm::KeyAlgorithm,
+    error::Problem,
+    model::{Project, ProjectName, ProjectSlug},
+    names,
+    records::{Kept, Records, Stored},
+};
+use countersign::{
+    Error,
+    store::{StoreError, Write},
+};
 use std::collections::BTreeMap;
 
 /// A new project that is not stored yet.
@@ -33,4 +42,67 @@ pub(crate) fn draft(
         created_at: now,
         updated_at: now,
     })
+}
+
+/// How often a project is made when another with the slug that was made up gets in between.
+const TRIES: usize = 8;
+
+/// Stores a new project, and `more` with it.
+///
+/// # Errors
+/// 400 where another project has its slug.
+pub(crate) async fn store(records: &mut Records, project: &Project, more: &[Write]) -> Result<(), Problem> {
+    let slug = ProjectSlug {
+        slug: project.slug.clone(),
+        project_id: project.id.clone(),
+    };
+    let mut writes = vec![slug.create()?, project.create()?];
+    writes.extend_from_slice(more);
+    match records.write(&writes).await {
+        Err(StoreError::ConditionFailed(0)) => Err(Problem::bad_request(format!(
+            "Project with slug '{}' already exists in the organization",
+            project.slug
+        ))),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// The id of the project that a set-up document calls `name`; made, if it is not there. Two documents at the same time
+/// make one project.
+pub(crate) async fn named(records: &mut Records, name: &str) -> Result<String, Problem> {
+    for _ in 0..TRIES {
+        if let Some(known) = records.find::<ProjectName>(&ProjectName::key_of(name)).await? {
+            return Ok(known.value.project_id);
+        }
+        // One that was made by other means has not claimed its name.
+        let all: Vec<Kept<Project>> = records.list(Project::PARTITION).await?;
+        let known = all.into_iter().find(|project| project.value.name == name);
+        let (id, made) = match known {
+            Some(known) => (known.value.id, None),
+            None => {
+                let made = draft(records, name, None, None)?;
+                (made.id.clone(), Some(made))
+            }
+        };
+        let mut writes = vec![
+            ProjectName {
+                name: name.to_owned(),
+                project_id: id.clone(),
+            }
+            .create()?,
+        ];
+        if let Some(project) = made {
+            let slug = ProjectSlug {
+                slug: project.slug.clone(),
+                project_id: id.clone(),
+            };
+            writes.extend([slug.create()?, project.create()?]);
+        }
+        match records.write(&writes).await {
+            Ok(()) => return Ok(id),
+            Err(StoreError::ConditionFailed(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::Conflict("the project is being made by other requests; try again".into()).into())
 }

@@ -37,7 +37,7 @@ pub(crate) async fn apply(records: &mut Records, document: Document) -> Result<w
 }
 
 async fn apply_project(records: &mut Records, spec: ProjectSpec) -> Result<wire::AppliedProject, Problem> {
-    let id = find_or_make(records, &spec.name).await?;
+    let id = projects::named(records, &spec.name).await?;
     let mut users = Vec::with_capacity(spec.users.len());
     for user in spec.users {
         users.push(people::user(records, &id, user).await?);
@@ -82,17 +82,6 @@ async fn apply_project(records: &mut Records, spec: ProjectSpec) -> Result<wire:
         groups,
         hosts,
     })
-}
-
-/// The id of the project called `name`; made, if it is not there.
-async fn find_or_make(records: &mut Records, name: &str) -> Result<String, Problem> {
-    let all: Vec<Kept<Project>> = records.list(Project::PARTITION).await?;
-    if let Some(known) = all.into_iter().find(|project| project.value.name == name) {
-        return Ok(known.value.id);
-    }
-    let project = projects::draft(records, name, None, None)?;
-    records.write(&[project.create()?]).await?;
-    Ok(project.id)
 }
 
 async fn project(records: &mut Records, id: &str) -> Result<Kept<Project>, Problem> {

@@ -11,6 +11,9 @@ use crate::{
 
 /// The longest name of a person, a machine, a project.
 const MAX_NAME: usize = 255;
+/// The lengths of a client secret that is chosen.
+const MIN_CLIENT_SECRET: usize = 8;
+const MAX_CLIENT_SECRET: usize = 512;
 
 inputs! {
     /// `POST /api/v1/countersign/apply`
@@ -59,6 +62,14 @@ fn email() -> Text {
 
 fn secret() -> Text {
     Text::any().at_least(1)
+}
+
+/// One that the operator chose. Guessing is slowed down by the lock on logins; without a choice, a long random one is
+/// made.
+fn client_secret() -> Text {
+    Text::trimmed()
+        .at_least(MIN_CLIENT_SECRET)
+        .at_most(MAX_CLIENT_SECRET)
 }
 
 fn role(reader: &mut Reader<'_>) -> ProjectRole {
@@ -111,7 +122,7 @@ impl Input for IdentitySpec {
         Self {
             name: reader.text("name", &name()),
             client_id: reader.optional_text("clientId", &name()),
-            client_secret: reader.optional_text("clientSecret", &Text::trimmed().at_least(1)),
+            client_secret: reader.optional_text("clientSecret", &client_secret()),
             role: role(reader),
         }
     }

@@ -16,5 +16,5 @@ pub(crate) use group::{HostGroup, HostGroupName};
 pub(crate) use host::{AliasEntry, CaRef, GroupMembership, Host, HostnameEntry};
 pub(crate) use mapping::{Effective, LoginMapping, Source, effective};
 pub(crate) use member::{ActorKind, Membership};
-pub(crate) use project::{Project, SshSettings};
+pub(crate) use project::{Project, ProjectName, ProjectSlug, SshSettings};
 pub(crate) use template::{Template, TemplateName};

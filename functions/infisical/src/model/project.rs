@@ -51,6 +51,38 @@ impl Stored for Project {
     }
 }
 
+/// That a project has a slug: no two have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProjectSlug {
+    pub(crate) slug: String,
+    pub(crate) project_id: String,
+}
+
+impl Stored for ProjectSlug {
+    fn key(&self) -> Key {
+        Key::new(Table::Roles, "infisical/project-slug", non_empty(&self.slug))
+    }
+}
+
+/// Which project set-up documents mean by a name. Names themselves need not be unique.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProjectName {
+    pub(crate) name: String,
+    pub(crate) project_id: String,
+}
+
+impl ProjectName {
+    pub(crate) fn key_of(name: &str) -> Key {
+        Key::new(Table::Roles, "infisical/project-name", non_empty(name))
+    }
+}
+
+impl Stored for ProjectName {
+    fn key(&self) -> Key {
+        Self::key_of(&self.name)
+    }
+}
+
 /// A key has no empty part; nothing is called so.
 pub(super) fn non_empty(id: &str) -> &str {
     if id.is_empty() { "-" } else { id }

@@ -109,11 +109,8 @@ pub(crate) async fn create(mut call: Call) -> Answer<wire::ProjectAnswer> {
         actor_id: id.to_owned(),
         role: ProjectRole::Admin,
     });
-    let mut writes = vec![project.create()?];
-    if let Some(membership) = admin {
-        writes.push(membership.create()?);
-    }
-    call.records.write(&writes).await?;
+    let membership = admin.map(|admin| admin.create()).transpose()?;
+    projects::store(&mut call.records, &project, membership.as_slice()).await?;
     let org_id = Organization::find(&mut call.records).await?.id;
     let project = wire::Project::of(&project, &org_id);
     Ok(Json(wire::ProjectAnswer { project }))

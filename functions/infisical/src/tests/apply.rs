@@ -104,3 +104,65 @@ async fn mistakes_are_named() {
         Value::Array(Vec::new())
     );
 }
+
+#[tokio::test]
+async fn two_at_the_same_time_make_one_project() {
+    let fixture = Fixture::new().await;
+    for round in 0..10 {
+        let body = json!({"projects": [{"name": format!("new {round}")}]});
+        let both = tokio::join!(
+            fixture.post(APPLY, &fixture.root, &body),
+            fixture.post(APPLY, &fixture.root, &body),
+        );
+        let ids = [both.0, both.1].map(|answer| answer.ok()["projects"][0]["id"].clone());
+        assert_eq!(ids[0], ids[1]);
+    }
+    let all = fixture.get("/api/v1/projects", &fixture.root).await.ok();
+    let names = all["projects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| text(&one["name"]));
+    assert_eq!(names.filter(|name| name.starts_with("new ")).count(), 10);
+}
+
+#[tokio::test]
+async fn a_project_that_was_made_otherwise_is_found_by_its_name() {
+    let fixture = Fixture::new().await;
+    let body = json!({"projectName": "by hand", "type": "ssh", "slug": "by-hand"});
+    let made = fixture.post("/api/v1/projects", &fixture.root, &body).await.ok();
+    fixture
+        .post("/api/v1/projects", &fixture.root, &body)
+        .await
+        .fails(
+            400,
+            "BadRequest",
+            "Project with slug 'by-hand' already exists in the organization",
+        );
+    let body = json!({"projects": [{"name": "by hand"}]});
+    for _ in 0..2 {
+        let applied = fixture.post(APPLY, &fixture.root, &body).await.ok();
+        assert_eq!(applied["projects"][0]["id"], made["project"]["id"]);
+    }
+}
+
+#[tokio::test]
+async fn a_chosen_client_secret_has_some_length() {
+    let fixture = Fixture::new().await;
+    let spec = |secret: &str| json!({"projects": [{"name": "prod", "identities": [{"name": "x", "clientSecret": secret}]}]});
+    let path = json!(["projects", 0, "identities", 0, "clientSecret"]);
+    let (short, long) = (
+        "String must contain at least 8 character(s)",
+        "String must contain at most 512 character(s)",
+    );
+    for (secret, message) in [
+        ("", short),
+        ("1234567", short),
+        ("  1234567  ", short),
+        (&"x".repeat(513), long),
+    ] {
+        let answer = fixture.post(APPLY, &fixture.root, &spec(secret)).await;
+        answer.fails_validation(&[(path.clone(), message)]);
+    }
+    fixture.post(APPLY, &fixture.root, &spec("12345678")).await.ok();
+}

@@ -5,6 +5,7 @@ mod acceptance;
 mod acceptance_templates;
 mod apply;
 mod authorities;
+mod bodies;
 mod faults;
 mod fixture;
 mod groups;
