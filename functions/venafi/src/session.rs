@@ -7,7 +7,7 @@
 use crate::{error::Failure, guid::Guid};
 use countersign::{
     Error, Services,
-    access::{self, Created, Identity, Login, LoginEntity, NewToken, Token, TokenType, TtlLimits},
+    access::{self, Created, Identity, Login, NewToken, Token, TokenType, TtlLimits},
     random,
     store::{Condition, Key, Record, StoreError, Table, Write, read_one},
     types::SecretToken,
@@ -137,7 +137,7 @@ pub(crate) async fn log_in(
         path,
         display_name: &identity.name,
         name_in_meta: "identity",
-        entity: entity.as_deref().map_or(LoginEntity::None, LoginEntity::Known),
+        entity_id: entity.as_deref().unwrap_or_default(),
         limits: TtlLimits::default(),
         default_type: TokenType::Service,
         // One without a record of its own could not be revoked.
@@ -152,7 +152,7 @@ pub(crate) async fn log_in(
 
 /// The entity of an identity, where there is one: whoever disables it means this login too.
 async fn entity_id(services: &Services, identity: &Identity) -> Result<Option<String>, Error> {
-    let entity = access::entity_by_id(&*services.store, &identity.id).await?;
+    let entity = access::entity_by_id(&*services.store, &identity.entity_id).await?;
     Ok(entity.map(|stored| stored.entity.id))
 }
 

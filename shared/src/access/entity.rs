@@ -1,4 +1,4 @@
-use super::lookup::read_all;
+use super::{TRIES, contended, lookup::read_all};
 use crate::{
     error::Error,
     random,
@@ -68,7 +68,7 @@ impl Entity {
         let now = services.clock.now();
         Ok(Self {
             name: if name.is_empty() {
-                format!("entity_{}", &id[..8])
+                format!("entity_{id}")
             } else {
                 name.to_owned()
             },
@@ -168,7 +168,7 @@ pub async fn create_entity(services: &Services, entity: &Entity) -> Result<(), E
         Record::new(Entity::key(&entity.id), entity)?,
         Condition::Absent,
     )];
-    writes.extend(points(entity, entity.pointers(), Condition::Absent)?);
+    writes.extend(points(entity, entity.pointers(), &[])?);
     write(services, &writes).await
 }
 
@@ -177,7 +177,7 @@ pub async fn create_entity(services: &Services, entity: &Entity) -> Result<(), E
 /// # Errors
 /// `Conflict` where its name or one of its aliases is taken, or another request was quicker.
 pub async fn update_entity(services: &Services, stored: &StoredEntity, entity: &Entity) -> Result<(), Error> {
-    let writes = replace(services, stored, entity, Condition::Absent)?;
+    let writes = replace(services, stored, entity, &[])?;
     write(services, &writes).await
 }
 
@@ -190,10 +190,11 @@ pub async fn update_entities(
     from: (&StoredEntity, &Entity),
     to: (&StoredEntity, &Entity),
 ) -> Result<(), Error> {
-    // What one of them gave up, the other may have taken: both writes would be to the same place.
-    let mut writes = replace(services, to.0, to.1, Condition::Always)?;
+    // What the one gives up the other may take, and nothing else that is somebody's.
+    let given = from.0.entity.pointers();
+    let mut writes = replace(services, to.0, to.1, &given)?;
     let taken: Vec<Key> = to.1.pointers();
-    let given_up = replace(services, from.0, from.1, Condition::Absent)?;
+    let given_up = replace(services, from.0, from.1, &[])?;
     writes.extend(
         given_up
             .into_iter()
@@ -202,11 +203,13 @@ pub async fn update_entities(
     write(services, &writes).await
 }
 
+/// The writes that put `entity` in place of `stored`. The places of its names and aliases must be free, but for those in
+/// `given`.
 fn replace(
     services: &Services,
     stored: &StoredEntity,
     entity: &Entity,
-    condition: Condition,
+    given: &[Key],
 ) -> Result<Vec<Write>, Error> {
     let entity = Entity {
         updated_at: services.clock.now(),
@@ -217,21 +220,24 @@ fn replace(
     let record = stored.record.replaced(&entity)?;
     let mut writes = vec![Write::Put(record, Condition::Version(stored.record.version))];
     let added = new.iter().filter(|key| !old.contains(key)).cloned();
-    writes.extend(points(&entity, added, condition)?);
+    writes.extend(points(&entity, added, given)?);
     let removed = old.iter().filter(|key| !new.contains(key)).cloned();
     writes.extend(removed.map(|key| Write::Delete(key, Condition::Always)));
     Ok(writes)
 }
 
-fn points(
-    entity: &Entity,
-    keys: impl IntoIterator<Item = Key>,
-    condition: Condition,
-) -> Result<Vec<Write>, Error> {
+fn points(entity: &Entity, keys: impl IntoIterator<Item = Key>, given: &[Key]) -> Result<Vec<Write>, Error> {
     let pointer = Pointer {
         id: entity.id.clone(),
     };
-    let put = |key| Ok(Write::Put(Record::new(key, &pointer)?, condition));
+    let put = |key: Key| {
+        let condition = if given.contains(&key) {
+            Condition::Always
+        } else {
+            Condition::Absent
+        };
+        Ok(Write::Put(Record::new(key, &pointer)?, condition))
+    };
     keys.into_iter().map(put).collect()
 }
 
@@ -318,47 +324,26 @@ pub async fn list_entities(store: &dyn Store) -> Result<Vec<Entity>, Error> {
     records.iter().flatten().map(Record::value).collect()
 }
 
-/// The entity that logs in as `name` at the auth method with this accessor, and is made, or called so, where there is
-/// none: `id` is its id then. Two reads, or three and one write.
+/// The entity that logs in as `name` at the auth method with this accessor; it is made where there is none. Its id is a
+/// new one then, never that of an entity that was deleted: the tokens of that one stay dead. Two reads, or one and one
+/// write.
 ///
 /// # Errors
-/// `Conflict` where another request makes one at the same time; as [`Store::write`].
-pub async fn entity_of_login(
-    services: &Services,
-    mount_accessor: &str,
-    name: &str,
-    id: &str,
-) -> Result<Entity, Error> {
-    let store = &*services.store;
-    if let Some(stored) = entity_by_login(store, mount_accessor, name).await? {
-        return Ok(stored.entity);
-    }
-    let alias = Alias::draw(services, mount_accessor, name)?;
-    let Some(stored) = entity_by_id(store, id).await? else {
+/// As [`Store::write`].
+pub async fn entity_of_login(services: &Services, mount_accessor: &str, name: &str) -> Result<Entity, Error> {
+    for _ in 0..TRIES {
+        if let Some(stored) = entity_by_login(&*services.store, mount_accessor, name).await? {
+            return Ok(stored.entity);
+        }
         let entity = Entity {
-            id: id.to_owned(),
-            name: format!("entity_{}", id.get(..8).unwrap_or(id)),
-            aliases: vec![alias],
+            aliases: vec![Alias::draw(services, mount_accessor, name)?],
             ..Entity::draw(services, "")?
         };
-        return match create_entity(services, &entity).await {
-            // The short name is another's: the whole id is nobody's.
-            Err(Error::Conflict(_)) => {
-                let entity = Entity {
-                    name: format!("entity_{id}"),
-                    ..entity
-                };
-                create_entity(services, &entity).await.map(|()| entity)
-            }
-            outcome => outcome.map(|()| entity),
-        };
-    };
-    // It has another name there now, or has lost the alias that it had.
-    let mut entity = stored.entity.clone();
-    entity
-        .aliases
-        .retain(|alias| alias.mount_accessor != mount_accessor);
-    entity.aliases.push(alias);
-    update_entity(services, &stored, &entity).await?;
-    Ok(entity)
+        match create_entity(services, &entity).await {
+            // Another login at the same time was quicker.
+            Err(Error::Conflict(_)) => {}
+            outcome => return outcome.map(|()| entity),
+        }
+    }
+    Err(contended("the entity"))
 }

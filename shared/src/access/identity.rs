@@ -100,6 +100,8 @@ pub struct Identity {
     pub created_at: u64,
     /// When it was changed last.
     pub updated_at: u64,
+    /// The entity that its last login belonged to, where logins have one.
+    pub entity_id: String,
     /// What its family keeps beside.
     pub details: BTreeMap<String, Value>,
 }
@@ -295,6 +297,29 @@ pub async fn update_identity(
         Err(StoreError::ConditionFailed(place)) if place > 0 => {
             Err(Error::Conflict("the name or the client id is taken".into()))
         }
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Notes on the identity with `id` which entity its logins belong to. One read and one write.
+///
+/// # Errors
+/// As [`Store::write`].
+pub async fn note_entity(services: &Services, id: &str, entity_id: &str) -> Result<(), Error> {
+    let Some(stored) = identity_by_id(&*services.store, id).await? else {
+        return Ok(());
+    };
+    let identity = Identity {
+        entity_id: entity_id.to_owned(),
+        ..stored.identity
+    };
+    let put = Write::Put(
+        stored.record.replaced(&identity)?,
+        Condition::Version(stored.record.version),
+    );
+    match services.store.write(&[put]).await {
+        // Whoever was quicker has noted it, or the next login will.
+        Err(StoreError::ConditionFailed(_)) => Ok(()),
         outcome => Ok(outcome?),
     }
 }

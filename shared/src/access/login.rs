@@ -13,17 +13,6 @@ use crate::{
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
-/// The entity of a login's token.
-#[derive(Clone, Copy, Debug)]
-pub enum LoginEntity<'l> {
-    /// The one with this id.
-    Known(&'l str),
-    /// None.
-    None,
-    /// The one that has the identity's own id, and must be there before the token is any good.
-    Own,
-}
-
 /// A login of a machine identity.
 #[derive(Clone, Debug)]
 pub struct Login<'l> {
@@ -41,8 +30,8 @@ pub struct Login<'l> {
     pub display_name: &'l str,
     /// The name under which the metadata of the token holds the identity's name.
     pub name_in_meta: &'l str,
-    /// The entity that its token belongs to.
-    pub entity: LoginEntity<'l>,
+    /// The entity that its token belongs to; empty: none.
+    pub entity_id: &'l str,
     /// The lifetimes of the mount.
     pub limits: TtlLimits,
     /// The type of its token where the identity has none.
@@ -140,11 +129,7 @@ fn token(login: &Login<'_>, identity: &Identity, secret: Option<&StoredSecret>) 
         num_uses: settings.num_uses,
         token_type,
         path: login.path.to_owned(),
-        entity_id: match login.entity {
-            LoginEntity::Known(id) => id.to_owned(),
-            LoginEntity::None => String::new(),
-            LoginEntity::Own => identity.id.clone(),
-        },
+        entity_id: login.entity_id.to_owned(),
         identity_id: identity.id.clone(),
         bound_cidrs: bound.unwrap_or(&settings.bound_cidrs).clone(),
         limits: login.limits,

@@ -51,11 +51,11 @@ pub use identity::{
     ClientSecret, Identity, IdentityKind, NewSecret, SecretSettings, StoredIdentity, StoredSecret,
     TokenSettings, create_identity, create_secret, delete_identity, delete_realm, destroy_secret,
     find_secret, find_secret_by_accessor, identity_by_client_id, identity_by_id, identity_by_name,
-    list_identities, list_secrets, update_identity,
+    list_identities, list_secrets, note_entity, update_identity,
 };
 pub use lifetime::{DEFAULT_TTL_SECS, TtlLimits};
 pub use lockout::Lockout;
-pub use login::{Login, LoginEntity, login};
+pub use login::{Login, login};
 pub use lookup::{Stored, is_alive, list_tokens, lookup, lookup_accessor};
 pub(crate) use memory::Memory;
 pub use policies::{

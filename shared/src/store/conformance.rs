@@ -630,6 +630,20 @@ async fn the_index_lists_what_is_listed(at: &Place) {
 async fn what_is_not_there_is_an_empty_answer(at: &Place) {
     assert_eq!(at.store.read(&[]).await.expect("a read of nothing succeeds"), []);
     assert_eq!(at.at("missing").await, None);
+    // Nor is what could not be there.
+    for (partition, sort) in [
+        ("p".repeat(2049), "s".to_owned()),
+        ("p".to_owned(), "s".repeat(1025)),
+    ] {
+        let key = Key::new(Table::Access, partition, sort);
+        for keys in [
+            vec![key.clone()],
+            vec![key.clone(), Key::new(Table::Access, "p", "s")],
+        ] {
+            let found = at.store.read(&keys).await.expect("a read of a long key succeeds");
+            assert!(found.iter().all(Option::is_none));
+        }
+    }
     for index in [false, true] {
         for descending in [false, true] {
             assert_eq!(

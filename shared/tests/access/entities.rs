@@ -119,24 +119,69 @@ async fn names_and_aliases_are_one_entitys_each() {
 }
 
 #[tokio::test]
+async fn an_alias_that_moves_takes_nobody_elses_place() {
+    let world = World::new().await;
+    let store = &*world.services.store;
+    let (first, _) = entity(&world, "common").await;
+    let make = async |name: &str, login: &str| {
+        let mut entity = Entity::draw(&world.services, name).unwrap();
+        entity.aliases = vec![Alias::draw(&world.services, "auth_ldap_1", login).unwrap()];
+        access::create_entity(&world.services, &entity).await.unwrap();
+        access::entity_by_id(store, &entity.id).await.unwrap().unwrap()
+    };
+    let (second, third) = (make("second", "bob").await, make("third", "carol").await);
+    // The second's alias goes to the first, once under the third's name, and once under its own.
+    let from = Entity {
+        aliases: Vec::new(),
+        ..second.entity.clone()
+    };
+    let move_as = async |name: &str| {
+        let stored = access::entity_by_id(store, &first.id).await.unwrap().unwrap();
+        let mut to = first.clone();
+        to.aliases.push(Alias {
+            name: name.into(),
+            ..second.entity.aliases[0].clone()
+        });
+        access::update_entities(&world.services, (&second, &from), (&stored, &to)).await
+    };
+    assert!(matches!(move_as("carol").await, Err(Error::Conflict(_))));
+    let holder = async |name: &str| {
+        let stored = access::entity_by_login(store, "auth_ldap_1", name).await.unwrap();
+        stored.map(|stored| stored.entity.id)
+    };
+    assert_eq!(holder("carol").await.as_ref(), Some(&third.entity.id));
+    assert_eq!(holder("bob").await.as_ref(), Some(&second.entity.id));
+    move_as("bob").await.unwrap();
+    assert_eq!(holder("bob").await.as_ref(), Some(&first.id));
+    let alias = &second.entity.aliases[0].id;
+    let stored = access::entity_by_alias(store, alias).await.unwrap().unwrap();
+    assert_eq!(stored.entity.id, first.id);
+}
+
+#[tokio::test]
 async fn a_login_finds_its_entity_or_makes_it_once() {
     let world = World::new().await;
-    let login = |name: &'static str, id: &'static str| {
-        access::entity_of_login(&world.services, "auth_approle_1", name, id)
-    };
-    for fail in [Fail::Before, Fail::After] {
-        world.store.fail_next(Operation::Write, fail, Fault::Unavailable);
-        assert!(login("ci", "0123456789").await.is_err());
-    }
-    let made = login("ci", "0123456789").await.unwrap();
+    let login = |name: &'static str| access::entity_of_login(&world.services, "auth_approle_1", name);
+    world
+        .store
+        .fail_next(Operation::Write, Fail::Before, Fault::Unavailable);
+    assert!(login("ci").await.is_err());
+    world
+        .store
+        .fail_next(Operation::Write, Fail::After, Fault::Unavailable);
+    assert!(login("ci").await.is_err());
+    let made = login("ci").await.unwrap();
     assert_eq!(
-        (made.id.as_str(), made.name.as_str()),
-        ("0123456789", "entity_01234567")
+        (made.name.clone(), made.aliases.len()),
+        (format!("entity_{}", made.id), 1)
     );
-    assert_eq!(login("ci", "something else").await.unwrap().id, made.id);
-    // The same identity under another name keeps its entity; another one with the same beginning has its own.
-    let renamed = login("renamed", "0123456789").await.unwrap();
-    assert_eq!((renamed.id.as_str(), renamed.aliases.len()), ("0123456789", 1));
-    let other = login("other", "01234567-other").await.unwrap();
-    assert_eq!(other.name, "entity_01234567-other");
+    assert_eq!(login("ci").await.unwrap().id, made.id);
+    assert_ne!(login("other").await.unwrap().id, made.id);
+    // Many at once for the first time have one.
+    let (one, two, three) = tokio::join!(login("new"), login("new"), login("new"));
+    let ids = [one, two, three].map(|entity| entity.unwrap().id);
+    assert!(ids[0] == ids[1] && ids[1] == ids[2], "{ids:?}");
+    // What was deleted never comes back: its tokens stay dead.
+    access::delete_entity(&world.services, &made).await.unwrap();
+    assert_ne!(login("ci").await.unwrap().id, made.id);
 }

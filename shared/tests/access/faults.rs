@@ -3,7 +3,7 @@
 use super::{HOUR, World, with};
 use countersign::{
     Error,
-    access::{self, Created, Identity, Login, LoginEntity, NewSecret, NewToken, TokenType, TtlLimits},
+    access::{self, Created, Identity, Login, NewSecret, NewToken, TokenType, TtlLimits},
     store::faulty::{Fail, Fault, Operation},
 };
 
@@ -197,7 +197,7 @@ async fn a_failed_login_counts_at_most_one_use() {
             path: "auth/approle/login",
             display_name: "approle",
             name_in_meta: "role_name",
-            entity: LoginEntity::None,
+            entity_id: "",
             limits: TtlLimits::default(),
             default_type: TokenType::Service,
             forced_type: None,

@@ -2,8 +2,7 @@ use super::{HOUR, NOW, World};
 use countersign::{
     Error,
     access::{
-        self, Created, Identity, Login, LoginEntity, NewSecret, SecretSettings, TokenSettings, TokenType,
-        TtlLimits,
+        self, Created, Identity, Login, NewSecret, SecretSettings, TokenSettings, TokenType, TtlLimits,
     },
     store::faulty::Counts,
     types::SecretToken,
@@ -41,7 +40,7 @@ async fn login(
         path: "auth/approle/login",
         display_name: "approle",
         name_in_meta: "role_name",
-        entity: LoginEntity::None,
+        entity_id: "",
         limits: TtlLimits::default(),
         default_type: TokenType::Service,
         forced_type: None,

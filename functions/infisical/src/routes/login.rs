@@ -16,7 +16,7 @@ use crate::{
 use axum::Json;
 use countersign::{
     Error,
-    access::{self, Login, LoginEntity, TokenType, TtlLimits},
+    access::{self, Login, TokenType, TtlLimits},
     password,
     types::SecretToken,
 };
@@ -48,7 +48,7 @@ pub(crate) async fn universal_auth(mut call: Call) -> Answer<wire::IdentityToken
         path: call.policy_path(),
         display_name: &identity.name,
         name_in_meta: "identity",
-        entity: LoginEntity::None,
+        entity_id: "",
         limits: LIMITS,
         default_type: TokenType::Service,
         // A token without a record of its own could not be revoked.

@@ -14,6 +14,9 @@ use http::{HeaderMap, Method, StatusCode, header};
 /// policy of 256 KiB.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
+/// The longest part of a path between slashes.
+const MAX_SEGMENT_BYTES: usize = 512;
+
 /// What is to be done at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Operation {
@@ -65,6 +68,15 @@ impl ApiPath {
         let decoded = decode::path(below).ok_or_else(|| Failure::bare(StatusCode::BAD_REQUEST))?;
         if !decoded.chars().all(is_printable) {
             return Err(Failure::bare(StatusCode::BAD_REQUEST));
+        }
+        // A name is a part of keys in the store.
+        if decoded
+            .split('/')
+            .any(|segment| segment.len() > MAX_SEGMENT_BYTES)
+        {
+            return Err(Failure::user(format!(
+                "a name in a path has at most {MAX_SEGMENT_BYTES} bytes"
+            )));
         }
         if decoded.contains("..") {
             return Err(Failure::user("relative paths not supported"));

@@ -15,15 +15,16 @@ use crate::{
 use countersign::{
     Error,
     access::{
-        self, Created, Identity, Login, LoginEntity, StoredIdentity, create_identity, delete_identity,
-        identity_by_name, list_identities, update_identity,
+        self, Created, Entity, Identity, Login, StoredIdentity, create_identity, delete_identity,
+        entity_by_login, identity_by_client_id, identity_by_name, list_identities, update_identity,
     },
 };
 use serde_json::{Value, json};
 
 const SCOPE: Scope = Scope::Mount(MountType::Approle);
-/// The longest name, in bytes, as in the real product.
-const MAX_NAME_BYTES: usize = 4096;
+
+/// The longest role id.
+const MAX_ROLE_ID_BYTES: usize = 512;
 
 const ROLE: &[Field] = &[
     flag("bind_secret_id"),
@@ -127,11 +128,6 @@ fn constrained(role: &Identity) -> bool {
 }
 
 async fn write(call: &Call) -> Result<Answer, Failure> {
-    if call.captured("role_name").len() > MAX_NAME_BYTES {
-        return Err(Failure::user(format!(
-            "role_name is longer than maximum of {MAX_NAME_BYTES} bytes"
-        )));
-    }
     let stored = find(call).await?;
     let allowed = if stored.is_some() {
         call.may_update
@@ -180,6 +176,7 @@ fn apply(
     if fields.was_sent("role_id") {
         role.client_id = fields.text("role_id").into();
     }
+    check_length(&role.client_id)?;
     if role.client_id.is_empty() {
         return Err(Failure::user(
             "invalid role_id supplied, or failed to generate a role_id",
@@ -219,6 +216,15 @@ async fn delete(call: &Call) -> Result<Answer, Failure> {
     Ok(Answer::nothing())
 }
 
+/// A chosen id is a part of keys in the store.
+fn check_length(role_id: &str) -> Result<(), Failure> {
+    if role_id.len() > MAX_ROLE_ID_BYTES {
+        let text = format!("role_id is longer than maximum of {MAX_ROLE_ID_BYTES} bytes");
+        return Err(Failure::user(text));
+    }
+    Ok(())
+}
+
 async fn read_role_id(call: &Call) -> Result<Answer, Failure> {
     let role = find(call).await?.ok_or_else(Failure::absent)?.identity;
     Answer::data(json!({ "role_id": role.client_id }))
@@ -230,6 +236,7 @@ async fn write_role_id(call: &Call) -> Result<Answer, Failure> {
     if client_id.is_empty() {
         return Err(Failure::user("missing role_id"));
     }
+    check_length(&client_id)?;
     let role = Identity {
         client_id,
         ..stored.identity.clone()
@@ -253,7 +260,7 @@ async fn login(call: &Call) -> Result<Answer, Failure> {
         return Err(Failure::server("missing role_id"));
     }
     let (default_type, forced_type) = token_settings::types(mount);
-    let known = token_settings::known_entity(call, client_id).await?;
+    let entity = entity(call, mount, client_id).await?;
     let login = Login {
         realm: &mount.uuid,
         client_id,
@@ -262,31 +269,41 @@ async fn login(call: &Call) -> Result<Answer, Failure> {
         path: &call.path,
         display_name: &token_settings::display_name(mount),
         name_in_meta: "role_name",
-        entity: known
-            .as_ref()
-            .map_or(LoginEntity::Own, |entity| LoginEntity::Known(&entity.id)),
+        entity_id: entity.as_ref().map_or("", |entity| &entity.id),
         limits: mount.ttl_limits(),
         default_type,
         forced_type,
     };
     match access::login(&call.services, &login).await {
         Ok((identity, created)) => {
-            let entity = match known {
-                Some(entity) => entity,
-                // Until it is there the token is good for nothing.
-                None => token_settings::entity(call, client_id, &identity).await?,
-            };
+            if let Some(entity) = &entity {
+                token_settings::belongs(call, &identity, entity).await?;
+            }
             let Created {
                 secret,
                 token,
                 warnings,
             } = created;
-            auth_block::answer(secret.reveal(), &token, Some(&entity), warnings)
+            auth_block::answer(secret.reveal(), &token, entity.as_ref(), warnings)
         }
         // Nothing is told of why, nor whether there is such a role.
         Err(Error::Unauthenticated) if secret.is_none() => Err(refused("missing secret_id")),
         Err(Error::Unauthenticated) => Err(refused("invalid role or secret ID")),
         Err(error) => Err(Failure::plain(error)),
+    }
+}
+
+/// The entity of the role with this id, made before the secret is looked at: there is one for each role, however often a
+/// stranger asks. None where there is no such role, and so no login.
+async fn entity(call: &Call, mount: &Mount, client_id: &str) -> Result<Option<Entity>, Failure> {
+    let store = &*call.services.store;
+    if let Some(stored) = entity_by_login(store, &mount.accessor, client_id).await? {
+        return Ok(Some(stored.entity));
+    }
+    let role = identity_by_client_id(store, client_id).await?;
+    match role.filter(|stored| stored.identity.realm == mount.uuid) {
+        Some(_) => token_settings::entity(call, client_id).await.map(Some),
+        None => Ok(None),
     }
 }
 

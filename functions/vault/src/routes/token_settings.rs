@@ -6,7 +6,7 @@ use crate::{
     mounts::Mount,
 };
 use countersign::{
-    access::{Entity, Identity, TokenType, entity_by_login, entity_of_login},
+    access::{Entity, Identity, TokenType, entity_of_login, note_entity},
     types::CidrList,
 };
 use serde_json::{Value, json};
@@ -109,30 +109,26 @@ pub(super) fn display_name(mount: &Mount) -> String {
         .replace('/', "-")
 }
 
-/// The entity that is called `name` at the mount that `call` is about, if there is one yet.
+/// The entity that is called `name` at the mount that `call` is about; it is made where there is none.
+///
+/// # Errors
+/// Where the store fails.
+pub(super) async fn entity(call: &Call, name: &str) -> Result<Entity, Failure> {
+    Ok(entity_of_login(&call.services, &call.mount()?.accessor, name).await?)
+}
+
+/// What remains to be done about the entity once its `identity` has shown who it is: other families find it there.
 ///
 /// # Errors
 /// 403 where it is disabled.
-pub(super) async fn known_entity(call: &Call, name: &str) -> Result<Option<Entity>, Failure> {
-    let accessor = &call.mount()?.accessor;
-    let known = entity_by_login(&*call.services.store, accessor, name).await?;
-    known.map(|stored| stored.entity).map(check_enabled).transpose()
-}
-
-/// The same, once the caller has shown who it is: made where there is none, with the id of the identity.
-///
-/// # Errors
-/// As [`known_entity`].
-pub(super) async fn entity(call: &Call, name: &str, identity: &Identity) -> Result<Entity, Failure> {
-    let accessor = &call.mount()?.accessor;
-    check_enabled(entity_of_login(&call.services, accessor, name, &identity.id).await?)
-}
-
-fn check_enabled(entity: Entity) -> Result<Entity, Failure> {
+pub(super) async fn belongs(call: &Call, identity: &Identity, entity: &Entity) -> Result<(), Failure> {
     if entity.disabled {
         return Err(Failure::denied());
     }
-    Ok(entity)
+    if identity.entity_id != entity.id {
+        note_entity(&call.services, &identity.id, &entity.id).await?;
+    }
+    Ok(())
 }
 
 /// Changes what was sent.

@@ -18,8 +18,6 @@ use std::collections::BTreeMap;
 const SCOPE: Scope = Scope::Mount(MountType::Userpass);
 /// The longest password: a hash that is slow on purpose takes longer for longer ones.
 const MAX_PASSWORD_BYTES: usize = 1024;
-/// The longest name, as for an AppRole.
-const MAX_NAME_BYTES: usize = 512;
 /// Where the hash of the password stands among the details of the identity.
 const HASH: &str = "password_hash";
 /// The real product's defaults: five failures within a quarter of an hour close the login for as long.
@@ -101,10 +99,6 @@ async fn read(call: &Call) -> Result<Answer, Failure> {
 }
 
 async fn write(call: &Call) -> Result<Answer, Failure> {
-    if call.captured("username").len() > MAX_NAME_BYTES {
-        let text = format!("username is longer than maximum of {MAX_NAME_BYTES} bytes");
-        return Err(Failure::user(text));
-    }
     let stored = find(call).await?;
     let is_allowed = if stored.is_some() {
         call.may_update
@@ -186,7 +180,8 @@ async fn login(call: &Call) -> Result<Answer, Failure> {
         return Err(Failure::user("missing password"));
     }
     let user = prove(call, given).await?;
-    let entity = token_settings::entity(call, &user.name, &user).await?;
+    let entity = token_settings::entity(call, &user.name).await?;
+    token_settings::belongs(call, &user, &entity).await?;
     let mount = call.mount()?;
     let (default_type, forced_type) = token_settings::types(mount);
     let token_type: TokenType = forced_type.or(user.token.token_type).unwrap_or(default_type);

@@ -161,8 +161,8 @@ async fn a_login_gives_a_token() {
     let counts = server.store.take_counts();
     assert_eq!(
         (counts.reads, counts.writes, counts.queries),
-        (6, 2, 0),
-        "the mount, its entity, the client, its secret; and since there is none yet, its entity again"
+        (8, 3, 0),
+        "the mount, the client, its secret; the first time also what makes the entity and notes it"
     );
     let auth = &answer["auth"];
     assert_eq!(answer["data"], Value::Null);

@@ -184,3 +184,89 @@ async fn a_refusal_does_not_repeat_what_could_be_a_secret() {
         .expect(400);
     assert!(!reply.text().contains("s3cret"));
 }
+
+#[tokio::test]
+async fn names_that_are_too_long_are_refused_and_never_found() {
+    let server = Server::with_role(json!({})).await;
+    for method in ["approle", "userpass"] {
+        server
+            .write(&format!("sys/auth/{method}"), json!({ "type": method }))
+            .await
+            .expect(204);
+    }
+    let long = |length: usize| "x".repeat(length);
+    // In a path: the longest one is a name like any other.
+    for path in [
+        "ssh/roles/",
+        "ssh/issuer/",
+        "auth/approle/role/",
+        "auth/userpass/users/",
+        "identity/entity/id/",
+        "identity/entity/name/",
+        "identity/entity-alias/id/",
+        "sys/policies/acl/",
+        "sys/mounts/",
+    ] {
+        for method in ["GET", "DELETE"] {
+            let reply = server.call(method, &format!("{path}{}", long(512)), "").await;
+            assert!(
+                [200, 204, 400, 404].contains(&reply.status.as_u16()),
+                "{method} {path}: {}",
+                reply.text()
+            );
+            let reply = server.call(method, &format!("{path}{}", long(513)), "").await;
+            reply.refused_by_user_error("a name in a path has at most 512 bytes");
+        }
+    }
+    let role = json!({ "key_type": "ca", "allow_user_certificates": true });
+    server
+        .write(&format!("ssh/roles/{}", long(512)), role)
+        .await
+        .expect(204);
+    server
+        .write(&format!("auth/approle/role/{}", long(512)), json!({}))
+        .await
+        .expect(204);
+    let user = json!({ "password": "x" });
+    server
+        .write(&format!("auth/userpass/users/{}", long(512)), user.clone())
+        .await
+        .expect(204);
+    server
+        .write(&format!("auth/userpass/login/{}", long(512)), user)
+        .await
+        .expect(200);
+    // In a body.
+    let name = long(3000);
+    for (path, body) in [
+        ("auth/approle/login", json!({ "role_id": name, "secret_id": "x" })),
+        ("auth/approle/login", json!({ "role_id": "x", "secret_id": name })),
+        ("auth/approle/role/r", json!({ "role_id": name })),
+        ("auth/token/lookup-accessor", json!({ "accessor": name })),
+        ("identity/entity", json!({ "name": name })),
+        ("identity/entity", json!({ "id": name })),
+        (
+            "identity/lookup/entity",
+            json!({ "alias_name": name, "alias_mount_accessor": "x" }),
+        ),
+        (
+            "identity/entity-alias",
+            json!({ "name": "x", "mount_accessor": name }),
+        ),
+        ("sys/wrapping/unwrap", json!({ "token": name })),
+        ("sys/leases/lookup", json!({ "lease_id": name })),
+        ("ssh/config/issuers", json!({ "default": name })),
+    ] {
+        let reply = server.write(path, body).await;
+        assert!(
+            [204, 400, 403].contains(&reply.status.as_u16()),
+            "{path}: {} {}",
+            reply.status,
+            reply.text()
+        );
+    }
+    server
+        .write("auth/token/revoke-accessor", json!({ "accessor": name }))
+        .await
+        .expect(200);
+}

@@ -428,20 +428,26 @@ async fn an_approle_login_belongs_to_an_entity_too() {
         .await
         .principals();
     assert_eq!(principals, ["deploy"]);
-    // Another role id is another name of the same identity.
+    // A stranger who knows the role id learns nothing about its entity.
+    let disabled = json!({ "disabled": true });
     server
-        .write("auth/approle/role/ci/role-id", json!({ "role_id": "mine" }))
+        .write(&format!("identity/entity/id/{id}"), disabled)
         .await
         .expect(204);
+    let wrong = json!({ "role_id": role_id, "secret_id": "wrong" });
+    server
+        .write("auth/approle/login", wrong)
+        .await
+        .refused_by_user_error("invalid role or secret ID");
     let secret = server
         .write("auth/approle/role/ci/secret-id", json!({}))
         .await
         .data();
-    let body = json!({ "role_id": "mine", "secret_id": secret["secret_id"] });
-    let auth = server.write("auth/approle/login", body).await.expect(200).json()["auth"].clone();
-    assert_eq!(text(&auth, "entity_id"), id);
-    let entity = server.read(&format!("identity/entity/id/{id}")).await.data();
-    assert_eq!(text(&entity["aliases"][0], "name"), "mine");
+    let body = json!({ "role_id": role_id, "secret_id": secret["secret_id"] });
+    server
+        .write("auth/approle/login", body)
+        .await
+        .refused_framed(403, "permission denied");
 }
 
 #[tokio::test]
@@ -469,8 +475,10 @@ async fn an_entity_that_is_disabled_or_gone_lets_nobody_in() {
     server.delete(&path).await.expect(204);
     own().await.refused_with(403, "permission denied");
     server.read(&path).await.refused_silently(404);
-    // The next login makes another one.
+    // The next login makes another one, and the old token stays dead.
     let auth = logged_in(&server, "bob").await;
+    assert_ne!(text(&auth, "entity_id"), id);
+    own().await.refused_with(403, "permission denied");
     let entity = server
         .read(&format!("identity/entity/id/{}", text(&auth, "entity_id")))
         .await

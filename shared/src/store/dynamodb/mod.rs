@@ -42,6 +42,11 @@ use std::{
     time::Duration,
 };
 
+/// The longest keys.
+///
+/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
+const MAX_PARTITION_BYTES: usize = 2048;
+const MAX_SORT_BYTES: usize = 1024;
 /// DynamoDB gives at most so many items to one batched read.
 const BATCH: usize = 100;
 /// A batched read that gets nowhere so many times in a row is being throttled.
@@ -141,14 +146,28 @@ impl DynamoDb {
     }
 }
 
+/// Whether a record can lie at `key`: one that is longer than DynamoDB allows is a name that somebody made up, and not a
+/// defect of ours.
+fn is_possible(key: &Key) -> bool {
+    key.partition.len() <= MAX_PARTITION_BYTES && key.sort.len() <= MAX_SORT_BYTES
+}
+
 #[async_trait]
 impl Store for DynamoDb {
     async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
         if let [key] = keys {
-            return Ok(vec![self.read_one(key).await?]);
+            let record = if is_possible(key) {
+                self.read_one(key).await?
+            } else {
+                None
+            };
+            return Ok(vec![record]);
         }
         let mut seen = HashSet::with_capacity(keys.len());
-        let distinct: Vec<&Key> = keys.iter().filter(|key| seen.insert(*key)).collect();
+        let distinct: Vec<&Key> = keys
+            .iter()
+            .filter(|key| is_possible(key) && seen.insert(*key))
+            .collect();
         let mut found = HashMap::with_capacity(distinct.len());
         for batch in distinct.chunks(BATCH) {
             self.read_batch(batch, &mut found).await?;
