@@ -16,11 +16,13 @@ pub enum Family {
     Ngrok,
     /// Vault's SSH engine.
     Vault,
+    /// Venafi's SSH Protect.
+    Venafi,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Infisical, Self::Ngrok, Self::Vault];
+    pub const ALL: [Self; 4] = [Self::Infisical, Self::Ngrok, Self::Vault, Self::Venafi];
 
     /// The name of its function.
     #[must_use]
@@ -29,6 +31,7 @@ impl Family {
             Self::Infisical => "infisical",
             Self::Ngrok => "ngrok",
             Self::Vault => "vault",
+            Self::Venafi => "venafi",
         }
     }
 
@@ -46,6 +49,7 @@ impl Family {
             Self::Infisical => infisical(token, caller).await,
             Self::Ngrok => ngrok(token, caller).await,
             Self::Vault => vault(token, caller).await,
+            Self::Venafi => venafi(token, caller).await,
         }
     }
 }
@@ -106,6 +110,21 @@ async fn ngrok(token: &str, caller: &mut impl AsyncFnMut(&Ask) -> Result<Value>)
         "ssh_certificate_authority_id": text(&made, "/id")?, "public_key": SUBJECT_KEY, "principals": ["alice"],
     });
     Ok(ask("/ssh_user_certificates", body))
+}
+
+async fn venafi(token: &str, caller: &mut impl AsyncFnMut(&Ask) -> Result<Value>) -> Result<Ask> {
+    let ask = |path: &str, body| Ask::post(format!("/vedsdk/SSHCertificates/{path}"), bearer(token), body);
+    let template = json!({
+        "Name": "measured",
+        "CAKeyPair": {"KeyAlgorithm": "ED25519"},
+        "AccessControl": {"DefaultPrincipals": ["alice"]},
+        "Certificate": {"AllowedPrivateKeyAlgorithms": ["ED25519"]},
+    });
+    let made = caller(&ask("Template/Create", template)).await?;
+    let body = json!({
+        "CADN": text(&made, "/DN")?, "KeyId": "measured", "PublicKeyData": SUBJECT_KEY, "ProcessingTimeout": 10,
+    });
+    Ok(ask("Request", body))
 }
 
 async fn infisical(token: &str, caller: &mut impl AsyncFnMut(&Ask) -> Result<Value>) -> Result<Ask> {

@@ -56,6 +56,7 @@ async fn calls_of_a_signature(family: Family) -> Result<Vec<Call>> {
         Family::Infisical => countersign_infisical::router(services),
         Family::Ngrok => countersign_ngrok::router(services),
         Family::Vault => countersign_vault::router(services),
+        Family::Venafi => countersign_venafi::router(services),
     };
     let router = router.layer(Extension(ClientAddress(Some(Ipv4Addr::LOCALHOST.into()))));
     let ask = family

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// What is measured as a function, and what it is held against.
-const FUNCTIONS: [&str; 4] = ["hello", "infisical", "ngrok", "vault"];
+const FUNCTIONS: [&str; 5] = ["hello", "infisical", "ngrok", "vault", "venafi"];
 
 pub(crate) fn run(options: &[&str], repository: &Path) -> Result<()> {
     let functions = build_functions(repository)?;
