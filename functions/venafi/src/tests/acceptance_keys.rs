@@ -77,6 +77,24 @@ async fn case_08_each_retrieve_encrypts_the_same_key_for_itself() {
     );
 }
 
+/// The command-line client uses a key that comes with the answer to its request, and gives the passphrase only later.
+#[tokio::test]
+async fn case_09_the_key_of_the_command_line_client_never_comes_in_clear() {
+    let fixture = Fixture::new().await;
+    let asked = json!({
+        "CADN": "users", "KeyId": "svc-pass", "IncludePrivateKeyData": true, "IncludeCertificateDetails": true,
+    });
+    let requested = fixture.post("Request", &asked).await.ok();
+    assert_eq!(requested["ProcessingDetails"]["Status"], "Pending Issue");
+    assert!(requested.get("PrivateKeyData").is_none() && requested.get("CertificateData").is_none());
+    let fetch = json!({
+        "Guid": "", "IncludePrivateKeyData": true, "PrivateKeyPassphrase": "newPassw0rd!", "PrivateKeyFormat": "",
+        "IncludeCertificateDetails": true,
+    });
+    let key = text(&fixture.retrieve(&requested, fetch).await.ok()["PrivateKeyData"]);
+    assert_eq!(parse_private_key(&key).unwrap_err(), PrivateKeyError::Encrypted);
+}
+
 #[tokio::test]
 async fn a_private_key_in_the_answer_to_its_request_is_encrypted_where_a_passphrase_is_given() {
     let fixture = Fixture::new().await;

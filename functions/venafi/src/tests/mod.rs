@@ -6,6 +6,7 @@ mod acceptance_policy;
 mod faults;
 mod fixture;
 mod openapi;
+mod recorded;
 mod rights;
 mod routes;
 mod templates;
