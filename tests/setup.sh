@@ -29,13 +29,16 @@ require_compilers() {
 require_venv() {
     local wanted stamp=$venv/made-from
     wanted=$("$python" --version; "$python" -c 'import hashlib, sys
-print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' tests/requirements.txt)
+print(hashlib.sha256(b"".join(open(name, "rb").read() for name in sys.argv[1:])).hexdigest())' \
+        tests/requirements.txt tests/requirements-alone.txt)
     [[ -x $venv/bin/python && -e $stamp && $(<"$stamp") == "$wanted" ]] && return
     step "Python environment"
     rm -rf "$venv"
     "$python" -m venv "$venv"
     "$venv/bin/python" -m pip install --no-input --disable-pip-version-check --requirement tests/requirements.txt ||
         die "pip could not install tests/requirements.txt: see above"
+    "$venv/bin/python" -m pip install --no-input --disable-pip-version-check --no-deps \
+        --requirement tests/requirements-alone.txt || die "pip could not install tests/requirements-alone.txt: see above"
     printf '%s\n' "$wanted" >"$stamp"
 }
 

@@ -9,3 +9,4 @@ mod restart;
 mod server;
 mod support;
 mod tls;
+mod venafi;
