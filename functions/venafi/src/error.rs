@@ -290,6 +290,7 @@ fn rendered(error: Error) -> Failure {
 /// The core's names of fields, as this API spells them.
 fn spelled(field: &str) -> &str {
     match field {
+        "certificate" => "Principals, Extensions, ForceCommand, SourceAddresses",
         "passphrase" => "PrivateKeyPassphrase",
         "signature_algorithm" => "SignatureHashingAlgorithm",
         other => other,

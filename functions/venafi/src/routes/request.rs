@@ -30,6 +30,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How often a request starts again when its object changed under its feet.
 const TRIES: usize = 8;
+/// The most characters of what is to be signed, as it is recorded: an item of DynamoDB has room for 400 KB.
+const MAX_TBS: usize = 200_000;
 
 pub(super) async fn request(call: Arc<Call>) -> Result<Reply, Failure> {
     let body = call.body::<wire::CertificateRequest>();
@@ -186,6 +188,12 @@ impl Making<'_> {
             details: details(order, &object),
         };
         let also = |record: &CertificateRecord| -> Result<Vec<Write>, Error> {
+            if record.tbs.len() > MAX_TBS {
+                return Err(Error::invalid(
+                    "certificate",
+                    "it would be too large; ask for less",
+                ));
+            }
             let object = Object {
                 tbs_hash: issue::tbs_hash(record)?,
                 ..object.clone()

@@ -52,19 +52,12 @@ pub(super) async fn create(call: Arc<Call>) -> Result<Reply, Failure> {
     if template::by_dn(&*call.services.store, &dn).await?.is_some() {
         return Err(Failure::conflict(TAKEN));
     }
-    let authority = match body.authority {
-        Some(text) => existing(&call, caller, &text, &dn).await?,
-        None => {
-            let source = KeySource::New(key_pair.spec);
-            authority::enrol(&call.services, source, format!("of the template {dn}")).await?
-        }
-    };
-    let template = Template {
+    let mut template = Template {
         guid: Guid::draw(&call.services)?,
         name: dn.name().to_owned(),
         created_at: call.services.clock.now(),
         contacts,
-        authority: authority.id,
+        authority: AuthorityId::draw(call.services.clock.now(), &*call.services.random)?, // until there is one
         ca_key_pair: KeyPair {
             guid: Guid::draw(&call.services)?,
             name: key_pair.name.unwrap_or_else(|| dn.name().to_owned()),
@@ -75,6 +68,15 @@ pub(super) async fn create(call: Arc<Call>) -> Result<Reply, Failure> {
         deleting_since: None,
         dn: dn.as_str().to_owned(),
     };
+    template.check_size()?;
+    let authority = match body.authority {
+        Some(text) => existing(&call, caller, &text, &dn).await?,
+        None => {
+            let source = KeySource::New(key_pair.spec);
+            authority::enrol(&call.services, source, format!("of the template {dn}")).await?
+        }
+    };
+    template.authority = authority.id;
     match call.services.store.write(&template.create()?).await {
         Ok(()) => Reply::json(&name(&template, true)),
         Err(StoreError::ConditionFailed(_)) => Err(Failure::conflict(TAKEN)),
@@ -123,6 +125,7 @@ pub(super) async fn update(call: Arc<Call>) -> Result<Reply, Failure> {
         if let Some(authority) = &authority {
             template.authority = authority.clone();
         }
+        template.check_size()?;
         if replace(&call, &template, &stored).await?.is_some() {
             return Reply::json(&name(&template, true));
         }

@@ -17,6 +17,8 @@ use countersign::{
 use serde::{Deserialize, Serialize};
 
 const PARTITION: &str = "venafi-template";
+/// The most bytes of a template as it is stored: an item of DynamoDB has room for 400 KB.
+const MAX_BYTES: usize = 300_000;
 /// How long the announcement of a deletion keeps certificates back when nobody completes it, in seconds.
 const ANNOUNCEMENT_SECS: u64 = 60;
 
@@ -72,6 +74,18 @@ impl Template {
     pub(crate) fn is_leaving(&self, now: u64) -> bool {
         self.deleting_since
             .is_some_and(|since| now < since.saturating_add(ANNOUNCEMENT_SECS))
+    }
+
+    /// Refuses one that there is no room for.
+    pub(crate) fn check_size(&self) -> Result<(), Error> {
+        let size = serde_json::to_string(self).map_err(Error::internal)?.len();
+        if size > MAX_BYTES {
+            let reason = format!(
+                "it has {size} bytes, and there is room for {MAX_BYTES}: use fewer or shorter entries"
+            );
+            return Err(Error::invalid("template", reason));
+        }
+        Ok(())
     }
 
     /// The writes that store it, new.

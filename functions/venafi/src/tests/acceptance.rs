@@ -513,6 +513,19 @@ async fn case_26_what_is_no_object_is_answered_with_a_response() {
         .raw(raw_request(&fixture.token, &huge))
         .await
         .fails(400, 100);
+    // More than there is room for on record, by a CA key that signs as much.
+    let many: Vec<String> = (0..256).map(|nth| format!("{nth}.{}", "h".repeat(500))).collect();
+    let asked = json!({"CADN": "hosts", "Principals": many, "KeyId": "x".repeat(1000)});
+    fixture.request(asked.clone()).await.ok();
+    let extensions: serde_json::Map<String, Value> = ["login@github.com", "a@b.c"]
+        .map(|name| (name.into(), json!("x".repeat(8192))))
+        .into_iter()
+        .collect();
+    let command = format!("/usr/scripts/{}", "x".repeat(8000));
+    let principals = vec!["p".repeat(512); 256];
+    let asked = json!({"Principals": principals, "Extensions": extensions, "ForceCommand": command});
+    let reason = fixture.request(asked).await.fails(400, 100);
+    assert!(reason.contains("too large"), "{reason}");
     for (name, value) in [
         ("CADN", json!(1)),
         ("CADN", Value::Null),

@@ -178,10 +178,12 @@ fn compare(theirs: &Value, ours: &Value, place: &str, faults: &mut Vec<String>) 
         _ if std::mem::discriminant(theirs) != std::mem::discriminant(ours) => {
             faults.push(format!("{place}: {theirs} became {ours}"));
         }
-        _ if place.ends_with(".ErrorCode") || place.ends_with(".error") || place.ends_with(".Status") => {
-            if theirs != ours {
-                faults.push(format!("{place}: {theirs} became {ours}"));
-            }
+        _ if theirs != ours
+            && [".ErrorCode", ".error", ".Status"]
+                .iter()
+                .any(|word| place.ends_with(word)) =>
+        {
+            faults.push(format!("{place}: {theirs} became {ours}"));
         }
         _ => {}
     }

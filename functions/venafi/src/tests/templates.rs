@@ -212,6 +212,15 @@ async fn mistakes_in_a_document_are_named_by_their_place() {
             json!({"CAKeyPair": {"KeyAlgorithm": "RSA2048"}, "Authority": "sshca_x"}),
         ),
         ("Authority", json!({"Authority": "x"})),
+        (
+            "template",
+            json!({
+                "AccessControl": {
+                    "AllowedPrincipalsPatterns": vec!["a".repeat(1000); 200],
+                    "AllowedForceCommandPatterns": vec!["a".repeat(1000); 200],
+                },
+            }),
+        ),
     ] {
         let mut document = json!({"Name": "wrong"});
         document
