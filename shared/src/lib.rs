@@ -17,6 +17,7 @@ mod days;
 pub mod deployment;
 pub mod error;
 pub mod handed_out;
+pub mod hosts;
 pub mod issue;
 #[cfg(feature = "lambda")]
 pub mod lambda;

@@ -1,6 +1,6 @@
 //! Random bytes. The only module that asks for them, so that tests can repeat them.
 
-use crate::error::Error;
+use crate::{error::Error, types::SecretToken};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 /// Gives random bytes.
@@ -31,15 +31,29 @@ pub fn uuid(random: &dyn Random) -> Result<String, Error> {
     // RFC 9562, section 5.4: the version in bits 48 to 51, the variant in bits 64 and 65.
     number = number & !(0xf << 76) | 4 << 76;
     number = number & !(0b11 << 62) | 0b10 << 62;
+    Ok(in_uuid_form(number))
+}
+
+/// A secret of 128 random bits in the text form of a UUID. It is none: no bit says which version.
+///
+/// # Errors
+/// As [`Random::fill`].
+pub fn secret_in_uuid_form(random: &dyn Random) -> Result<SecretToken, Error> {
+    Ok(SecretToken::new(in_uuid_form(u128::from_be_bytes(bytes(
+        random,
+    )?))))
+}
+
+fn in_uuid_form(number: u128) -> String {
     let hex = format!("{number:032x}");
-    Ok(format!(
+    format!(
         "{}-{}-{}-{}-{}",
         &hex[..8],
         &hex[8..12],
         &hex[12..16],
         &hex[16..20],
         &hex[20..]
-    ))
+    )
 }
 
 /// The cryptographic random number generator of aws-lc.

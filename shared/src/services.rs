@@ -1,8 +1,16 @@
 //! What a request works with: everything that has a side effect, behind traits.
 
 use crate::{
-    access::Memory, audit::AuditLog, authority::AuthorityId, certificates::CertificateList, clock::Clock,
-    handed_out::Until, random::Random, signer::Keyring, store::Store,
+    access::Memory,
+    audit::AuditLog,
+    authority::AuthorityId,
+    certificates::CertificateList,
+    clock::Clock,
+    handed_out::Until,
+    hosts::{Hosts, NoHosts},
+    random::Random,
+    signer::Keyring,
+    store::Store,
 };
 use std::{
     collections::BTreeSet,
@@ -38,6 +46,8 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     /// The CA keys.
     pub keyring: Arc<dyn Keyring>,
+    /// The hosts that can be logged in to: none, unless the program says which.
+    pub hosts: Arc<dyn Hosts>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
@@ -52,7 +62,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// These services, with the settings' defaults.
+    /// These services, with the settings' defaults, and no hosts.
     pub fn new(
         store: Arc<dyn Store>,
         keyring: Arc<dyn Keyring>,
@@ -63,6 +73,7 @@ impl Services {
         Self {
             store,
             keyring,
+            hosts: Arc::new(NoHosts),
             clock,
             random,
             audit,

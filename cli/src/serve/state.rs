@@ -12,6 +12,7 @@ use countersign::{
         gathering::Gathering,
     },
 };
+use countersign_hosts::SshHosts;
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// How often records are dropped whose life is over.
@@ -41,13 +42,14 @@ impl State {
                 (embedded, keyring)
             }
         };
-        let services = Services::new(
+        let mut services = Services::new(
             Arc::new(Gathering::new(Arc::new(embedded.store()))),
             Arc::new(keyring),
             Arc::new(SystemClock),
             Arc::new(random),
             Arc::new(StderrLog),
         );
+        services.hosts = Arc::new(SshHosts::new(services.clock.clone()));
         countersign_vault::mounts::seed(&services).await?;
         Ok(Self { services, embedded })
     }

@@ -1,9 +1,11 @@
 //! Vault's SSH secrets engine, spoken by Countersign, and what its clients need beside it: the paths below `/v1/`.
 
 mod api;
+mod dynamic_keys;
 mod error;
 mod leases;
 pub mod mounts;
+mod one_time_passwords;
 mod refusal;
 mod routes;
 mod ssh;

@@ -40,7 +40,15 @@ impl Stored {
 /// # Errors
 /// As [`Store::read`].
 pub async fn lookup(services: &Services, token: &SecretToken) -> Result<Option<Stored>, Error> {
-    live(services, &token.hash()).await
+    lookup_hash(services, &token.hash()).await
+}
+
+/// The token with this hash, if it is alive. One read, or two where it has ancestors.
+///
+/// # Errors
+/// As [`Store::read`].
+pub async fn lookup_hash(services: &Services, hash: &str) -> Result<Option<Stored>, Error> {
+    live(services, hash).await
 }
 
 /// The token with this accessor, if it is alive. Two reads, or three.

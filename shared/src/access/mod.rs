@@ -56,7 +56,7 @@ pub use identity::{
 pub use lifetime::{DEFAULT_TTL_SECS, TtlLimits};
 pub use lockout::Lockout;
 pub use login::{Login, login};
-pub use lookup::{Stored, is_alive, list_tokens, lookup, lookup_accessor};
+pub use lookup::{Stored, is_alive, list_tokens, lookup, lookup_accessor, lookup_hash};
 pub(crate) use memory::Memory;
 pub use policies::{
     StoredPolicy, delete_policy, list_policies, missing_policies, put_policy, read_policy, sanitize_policies,

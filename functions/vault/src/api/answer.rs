@@ -120,6 +120,18 @@ impl Answer {
         Ok(Self::new(Content::Data(data.into())))
     }
 
+    /// The same answer, which lends what is in it.
+    #[must_use]
+    pub(crate) fn lending(mut self, lease: Lease) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// 200 about a lease, and nothing else.
+    pub(crate) fn about(lease: Lease) -> Self {
+        Self::new(Content::Data(Value::Null)).lending(lease)
+    }
+
     /// The same answer with one more warning.
     #[must_use]
     pub(crate) fn warn(mut self, warning: impl Into<String>) -> Self {

@@ -15,7 +15,7 @@ mod json;
 mod request;
 mod route;
 
-pub(crate) use answer::{Answer, respond};
+pub(crate) use answer::{Answer, Lease, respond};
 pub(crate) use call::{Call, MAX_RECORD_BYTES};
 pub(crate) use dispatch::{Vault, outside, serve};
 pub(crate) use fields::{ANY, Field, Fields, Kind, duration, flag, int, map, parse_int, text};

@@ -35,6 +35,12 @@ pub(super) const ROUTES: &[Route] = &[Route {
 async fn issue(call: &Call) -> Result<Answer, Failure> {
     let signing = Signing::read(call).await?;
     let signing = signing.ok_or_else(|| Failure::user(format!("unknown role: {}", call.captured("role"))))?;
+    if signing.key_type != "ca" {
+        return Err(Failure::user(format!(
+            "role key type '{}' not allowed to issue key pairs",
+            signing.key_type
+        )));
+    }
     let key_type = if call.fields.was_sent("key_type") {
         call.fields.text("key_type")
     } else {

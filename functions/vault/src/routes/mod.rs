@@ -8,11 +8,14 @@ mod authorities;
 mod capabilities;
 mod certificates;
 mod config_ca;
+mod creds;
 mod entities;
 mod entity_aliases;
 mod issue;
 mod issuers;
+mod keys;
 mod leases;
+mod lookup;
 mod mount_config;
 mod mounts;
 mod policies;
@@ -24,7 +27,9 @@ mod token;
 mod token_settings;
 mod ui_mounts;
 mod userpass;
+mod verify;
 mod wrapping;
+mod zero_address;
 
 use crate::api::{Access, Handler, Method, Operation, Route};
 
@@ -37,11 +42,14 @@ pub(crate) const TABLE: &[&[Route]] = &[
     capabilities::ROUTES,
     certificates::ROUTES,
     config_ca::ROUTES,
+    creds::ROUTES,
     entities::ROUTES,
     entity_aliases::ROUTES,
     issue::ROUTES,
     issuers::ROUTES,
+    keys::ROUTES,
     leases::ROUTES,
+    lookup::ROUTES,
     mounts::ROUTES,
     policies::ROUTES,
     public_key::ROUTES,
@@ -50,8 +58,10 @@ pub(crate) const TABLE: &[&[Route]] = &[
     status::ROUTES,
     token::ROUTES,
     ui_mounts::ROUTES,
+    verify::ROUTES,
     userpass::ROUTES,
     wrapping::ROUTES,
+    zero_address::ROUTES,
 ];
 
 /// One operation of a row.

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     api::{Access, Answer, Call, Field, Kind, Operation, Route, Scope, flag, handler, map, text},
     error::Failure,
+    leases::{self, End},
     mounts::{self, Mount, MountType},
     ssh::retiring,
 };
@@ -172,6 +173,8 @@ async fn delete(call: &Call) -> Result<Answer, Failure> {
         .await?
         .filter(|(mount, _)| !mount.is_auth())
     {
+        // What was lent cannot be taken back without the mount.
+        leases::end_all(&call.services, &mount.path, Some(&mount.uuid), End::Regular).await?;
         // Keys first: should this fail half-way, the mount is still there to be deleted again.
         retiring::retire_all(call, &mount).await?;
         mounts::delete(&call.services, path)

@@ -4,10 +4,17 @@ use crate::{
     api::{Access, Answer, Call, Method, Operation, Route, Scope, handler, int, text},
     error::Failure,
     mounts::MountType,
-    ssh::role::{FIELDS, PREFIX, VaultRole},
+    ssh::{
+        host_login,
+        role::{DynamicRole, FIELDS, PREFIX, VaultRole},
+        zero_address::ZeroAddress,
+    },
 };
-use countersign::store::{Condition, Query, Record, Table, Write};
+use countersign::store::{Condition, Query, Record, StoreError, Table, Write};
 use serde_json::{Map, json};
+
+/// How often a role is deleted anew when others change the zero-address roles in between.
+const TRIES: usize = 8;
 
 const SCOPE: Scope = Scope::Mount(MountType::Ssh);
 
@@ -47,10 +54,40 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 async fn write(call: &Call) -> Result<Answer, Failure> {
-    let role = VaultRole::parse(&call.fields)?;
-    let record = Record::new(VaultRole::key(call.mount()?, call.captured("role")), &role)?;
+    let mount = call.mount()?;
+    let (role, warnings) = match VaultRole::parse(&call.fields)? {
+        VaultRole::Dynamic(role) => {
+            if call.read_one(&host_login::key(mount, &role.key)).await?.is_none() {
+                return Err(Failure::user(format!("invalid 'key': \"{}\"", role.key)));
+            }
+            let role = role.checked()?;
+            let warnings = warnings(call, &role);
+            (VaultRole::Dynamic(role), warnings)
+        }
+        role => (role, Vec::new()),
+    };
+    let record = Record::new(VaultRole::key(mount, call.captured("role")), &role)?;
     call.write(&[Write::Put(record, Condition::Always)]).await?;
-    Ok(Answer::nothing())
+    Ok(warnings.into_iter().fold(Answer::nothing(), Answer::warn))
+}
+
+/// What whoever wrote a role of type `dynamic` may not expect.
+fn warnings(call: &Call, role: &DynamicRole) -> Vec<&'static str> {
+    let mut warnings = Vec::new();
+    if call.fields.int("key_bits") == Some(1024) {
+        warnings.push("RSA keys of 1024 bits are not made: key_bits is 2048");
+    }
+    if role.accept_any_host_key {
+        warnings.push(
+            "accept_any_host_key is set: whoever answers at a host's address gets the new key, and is trusted",
+        );
+    } else if role.host_key.trim().is_empty() {
+        warnings.push(
+            "this role has no host_key, by which to know its hosts: creds will be refused until it has, or until \
+             accept_any_host_key is set",
+        );
+    }
+    warnings
 }
 
 async fn read(call: &Call) -> Result<Answer, Failure> {
@@ -62,9 +99,22 @@ async fn read(call: &Call) -> Result<Answer, Failure> {
 }
 
 async fn delete(call: &Call) -> Result<Answer, Failure> {
-    let key = VaultRole::key(call.mount()?, call.captured("role"));
-    call.write(&[Write::Delete(key, Condition::Always)]).await?;
-    Ok(Answer::nothing())
+    let mount = call.mount()?;
+    let name = call.captured("role");
+    let delete = Write::Delete(VaultRole::key(mount, name), Condition::Always);
+    for _ in 0..TRIES {
+        let mut writes = ZeroAddress::read(call).await?.without(name)?;
+        writes.push(delete.clone());
+        match call.services.store.write(&writes).await {
+            Ok(()) => return Ok(Answer::nothing()),
+            Err(StoreError::ConditionFailed(_)) => {}
+            Err(error) => return Err(countersign::Error::from(error).into()),
+        }
+    }
+    Err(Failure::new(
+        http::StatusCode::CONFLICT,
+        "config/zeroaddress is being changed by other requests; try again",
+    ))
 }
 
 async fn list(call: &Call) -> Result<Answer, Failure> {

@@ -7,9 +7,11 @@ use crate::{
         map, text,
     },
     error::Failure,
+    leases::{self, End},
     wrapping,
 };
 use countersign::{
+    Services,
     access::{
         self, NewToken, Stored, TokenType, hash_of_accessor, list_tokens, lookup_accessor, revoke,
         revoke_orphan,
@@ -253,11 +255,38 @@ fn given(call: &Call) -> Result<SecretToken, Failure> {
     auth_block::secret(call.fields.text("token")).ok_or_else(|| Failure::user("missing token ID"))
 }
 
+/// Revokes the token with `hash`, and takes back what it and those below it were lent.
+///
+/// Marked first, so that whatever is left of them when this is cut short is the reaper's. What cannot be taken back at
+/// once does not keep the token alive.
+pub(super) async fn end(services: &Services, hash: &str) -> Result<(), Failure> {
+    let leases = leases::of_token(services, hash).await?;
+    let leases = marked(services, leases).await?;
+    revoke(services, hash).await?;
+    take_back(services, leases).await;
+    Ok(())
+}
+
+async fn marked(services: &Services, leases: Vec<leases::Stored>) -> Result<Vec<leases::Stored>, Failure> {
+    let mut marked = Vec::new();
+    for stored in leases {
+        marked.extend(leases::mark(services, stored).await?);
+    }
+    Ok(marked)
+}
+
+/// What fails is in the log, and tried again by the reaper.
+async fn take_back(services: &Services, leases: Vec<leases::Stored>) {
+    for stored in leases {
+        let _ = leases::end(services, stored, End::Regular).await;
+    }
+}
+
 async fn revoke_self(call: &Call) -> Result<Answer, Failure> {
     if call.caller()?.token().token_type == TokenType::Batch {
         return Err(Failure::user("batch tokens cannot be revoked"));
     }
-    revoke(&call.services, &own(call)?.hash()).await?;
+    end(&call.services, &own(call)?.hash()).await?;
     Ok(Answer::nothing())
 }
 
@@ -265,7 +294,7 @@ async fn revoke_self(call: &Call) -> Result<Answer, Failure> {
 async fn revoke_other(call: &Call) -> Result<Answer, Failure> {
     let secret = given(call)?;
     refuse_batch(call, &secret).await?;
-    revoke(&call.services, &secret.hash()).await?;
+    end(&call.services, &secret.hash()).await?;
     Ok(Answer::nothing())
 }
 
@@ -280,7 +309,7 @@ async fn refuse_batch(call: &Call, secret: &SecretToken) -> Result<(), Failure> 
 async fn revoke_by_accessor(call: &Call) -> Result<Answer, Failure> {
     match hash_of_accessor(&call.services, accessor(call)?).await? {
         Some(hash) => {
-            revoke(&call.services, &hash).await?;
+            end(&call.services, &hash).await?;
             Ok(Answer::nothing())
         }
         None if wrapping::revoke(&call.services, accessor(call)?).await? => Ok(Answer::nothing()),
@@ -291,7 +320,12 @@ async fn revoke_by_accessor(call: &Call) -> Result<Answer, Failure> {
 async fn revoke_alone(call: &Call) -> Result<Answer, Failure> {
     let secret = given(call)?;
     refuse_batch(call, &secret).await?;
-    if revoke_orphan(&call.services, &secret.hash()).await? {
+    let hash = secret.hash();
+    let mut leases = leases::of_token(&call.services, &hash).await?;
+    leases.retain(|stored| stored.lease.token == hash);
+    let leases = marked(&call.services, leases).await?;
+    if revoke_orphan(&call.services, &hash).await? {
+        take_back(&call.services, leases).await;
         Ok(Answer::nothing())
     } else {
         Err(Failure::user("token to revoke not found"))

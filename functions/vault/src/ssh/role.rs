@@ -1,6 +1,6 @@
 //! Roles as a mount keeps them: every field as it was written, for it must read back so.
 
-use super::key_lengths::KeyLengths;
+use super::{host_keys::KnownHosts, key_lengths::KeyLengths, networks};
 use crate::{
     api::{Call, Field, Fields, Kind, duration, flag, int, map, text},
     error::Failure,
@@ -8,8 +8,8 @@ use crate::{
 };
 use countersign::{
     Error,
+    authority::KeySpec,
     store::{Key, Query, Table},
-    types::CidrList,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,6 +19,9 @@ pub(crate) const PREFIX: &str = "role/";
 
 /// How far back a certificate begins unless the role says otherwise, in seconds.
 const NOT_BEFORE_SECS: u64 = 30;
+
+/// What puts a key on a host and takes it off again, where the role brings no script of its own.
+const INSTALL_SCRIPT: &str = include_str!("install.sh");
 
 /// The issuer that a role signs with unless it names one.
 pub(crate) const DEFAULT_ISSUER: &str = "default";
@@ -36,6 +39,9 @@ pub(crate) const FIELDS: &[Field] = &[
     int("key_bits"),
     text("install_script"),
     text("key_option_specs"),
+    // These two are ours: the real product does not check whom it gives the new key to.
+    text("host_key"),
+    flag("accept_any_host_key"),
     text("allowed_users"),
     flag("allowed_users_template"),
     text("allowed_domains"),
@@ -93,6 +99,46 @@ impl AlgorithmSigner {
 #[serde(tag = "key_type", rename_all = "lowercase")]
 pub(crate) enum VaultRole {
     Ca(CaRole),
+    Dynamic(DynamicRole),
+    Otp(OtpRole),
+}
+
+/// A role that lends one-time passwords. Serialised, it is what reading the role shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct OtpRole {
+    pub(crate) allowed_users: String,
+    pub(crate) cidr_list: String,
+    pub(crate) default_user: String,
+    pub(crate) exclude_cidr_list: String,
+    pub(crate) port: i64,
+}
+
+/// A role that lends keys, which it installs on hosts. Serialised, it is what reading the role shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct DynamicRole {
+    pub(crate) accept_any_host_key: bool,
+    pub(crate) admin_user: String,
+    pub(crate) allowed_users: String,
+    pub(crate) cidr_list: String,
+    pub(crate) default_user: String,
+    pub(crate) exclude_cidr_list: String,
+    pub(crate) host_key: String,
+    pub(crate) install_script: String,
+    pub(crate) key: String,
+    pub(crate) key_bits: i64,
+    pub(crate) key_option_specs: String,
+    pub(crate) port: i64,
+}
+
+/// Whom, and for which hosts, a role lends to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lending<'r> {
+    pub(crate) allowed_users: &'r str,
+    pub(crate) cidr_list: &'r str,
+    pub(crate) default_user: &'r str,
+    pub(crate) exclude_cidr_list: &'r str,
 }
 
 /// A role that signs certificates. Serialised, it is what reading the role shows.
@@ -137,16 +183,16 @@ impl VaultRole {
     /// # Errors
     /// The first check that fails, in the order of the real product.
     pub(crate) fn parse(fields: &Fields) -> Result<Self, Failure> {
-        check_networks("failed to validate cidr_list", fields.text("cidr_list"))?;
-        check_networks(
+        networks::check("failed to validate cidr_list", fields.text("cidr_list"))?;
+        networks::check(
             "failed to validate exclude_cidr_list entry",
             fields.text("exclude_cidr_list"),
         )?;
         match fields.text("key_type").to_lowercase().as_str() {
             "" => Err(Failure::user("missing key type")),
             "ca" => Ok(Self::Ca(CaRole::parse(fields)?)),
-            "otp" => Err(Failure::user("roles of type otp are not supported yet")),
-            "dynamic" => Err(Failure::user("dynamic key type roles are no longer supported")),
+            "dynamic" => Ok(Self::Dynamic(DynamicRole::parse(fields)?)),
+            "otp" => Ok(Self::Otp(OtpRole::parse(fields)?)),
             _ => Err(Failure::user("invalid key type")),
         }
     }
@@ -155,6 +201,7 @@ impl VaultRole {
     pub(crate) fn issuer_ref(&self) -> Option<&str> {
         match self {
             Self::Ca(role) => Some(&role.issuer_ref),
+            Self::Dynamic(_) | Self::Otp(_) => None,
         }
     }
 
@@ -162,6 +209,42 @@ impl VaultRole {
     pub(crate) fn key_type(&self) -> &'static str {
         match self {
             Self::Ca(_) => "ca",
+            Self::Dynamic(_) => "dynamic",
+            Self::Otp(_) => "otp",
+        }
+    }
+
+    /// The role as one that signs. One of another type signs nothing: it allows no kind of certificate.
+    pub(crate) fn into_signing(self) -> CaRole {
+        match self {
+            Self::Ca(role) => role,
+            Self::Dynamic(_) | Self::Otp(_) => CaRole {
+                issuer_ref: DEFAULT_ISSUER.to_owned(),
+                ..CaRole::default()
+            },
+        }
+    }
+
+    /// Whom, and for which hosts, it lends to. A role that signs has no networks.
+    pub(crate) fn lending(&self) -> Lending<'_> {
+        match self {
+            Self::Ca(role) => Lending {
+                allowed_users: &role.allowed_users,
+                default_user: &role.default_user,
+                ..Lending::default()
+            },
+            Self::Dynamic(role) => Lending {
+                allowed_users: &role.allowed_users,
+                cidr_list: &role.cidr_list,
+                default_user: &role.default_user,
+                exclude_cidr_list: &role.exclude_cidr_list,
+            },
+            Self::Otp(role) => Lending {
+                allowed_users: &role.allowed_users,
+                cidr_list: &role.cidr_list,
+                default_user: &role.default_user,
+                exclude_cidr_list: &role.exclude_cidr_list,
+            },
         }
     }
 }
@@ -174,6 +257,104 @@ pub(crate) async fn list(call: &Call) -> Result<Vec<VaultRole>, Failure> {
     };
     let records = call.services.store.query(&query).await.map_err(Error::from)?;
     Ok(records.iter().filter_map(|record| record.value().ok()).collect())
+}
+
+/// The port of the hosts' SSH servers.
+fn port(fields: &Fields) -> i64 {
+    match fields.int("port") {
+        None | Some(0) => 22,
+        Some(port) => port,
+    }
+}
+
+fn default_user(fields: &Fields) -> Result<String, Failure> {
+    match fields.text("default_user") {
+        "" => Err(Failure::user("missing default user")),
+        user => Ok(user.to_owned()),
+    }
+}
+
+impl OtpRole {
+    fn parse(fields: &Fields) -> Result<Self, Failure> {
+        let default_user = default_user(fields)?;
+        if !fields.text("admin_user").is_empty() {
+            return Err(Failure::user("admin user not required for OTP type"));
+        }
+        Ok(Self {
+            allowed_users: fields.text("allowed_users").to_owned(),
+            cidr_list: fields.text("cidr_list").to_owned(),
+            default_user,
+            exclude_cidr_list: fields.text("exclude_cidr_list").to_owned(),
+            port: port(fields),
+        })
+    }
+}
+
+/// The longest install script: it lies in every lease beside the role.
+const MAX_SCRIPT_BYTES: usize = 32 * 1024;
+
+impl DynamicRole {
+    fn parse(fields: &Fields) -> Result<Self, Failure> {
+        let text = |name| fields.text(name).to_owned();
+        let role = Self {
+            accept_any_host_key: fields.is_set("accept_any_host_key"),
+            admin_user: text("admin_user"),
+            allowed_users: text("allowed_users"),
+            cidr_list: text("cidr_list"),
+            default_user: default_user(fields)?,
+            exclude_cidr_list: text("exclude_cidr_list"),
+            host_key: text("host_key"),
+            install_script: match fields.text("install_script") {
+                "" => INSTALL_SCRIPT.to_owned(),
+                script => script.to_owned(),
+            },
+            key: text("key"),
+            key_bits: fields.int("key_bits").unwrap_or_default(),
+            key_option_specs: text("key_option_specs"),
+            port: port(fields),
+        };
+        if role.key.is_empty() {
+            return Err(Failure::user("missing key name"));
+        }
+        Ok(role)
+    }
+
+    /// The checks that follow once it is known that the key of its name is there.
+    ///
+    /// # Errors
+    /// The first one that fails, in the order of the real product; then our own.
+    pub(crate) fn checked(mut self) -> Result<Self, Failure> {
+        if self.admin_user.is_empty() {
+            return Err(Failure::user("missing admin username"));
+        }
+        self.key_bits = match self.key_bits {
+            // The real product still makes keys of 1024 bits, which nobody should trust.
+            0 | 1024 | 2048 => 2048,
+            bits @ (3072 | 4096) => bits,
+            _ => return Err(Failure::user("invalid key_bits field")),
+        };
+        if self.install_script.len() > MAX_SCRIPT_BYTES {
+            return Err(Failure::user(format!(
+                "install_script: at most {MAX_SCRIPT_BYTES} bytes"
+            )));
+        }
+        if self.key_option_specs.contains(char::is_control) {
+            return Err(Failure::user(
+                "key_option_specs: control characters are not allowed",
+            ));
+        }
+        KnownHosts::parse(&self.host_key).map_err(Failure::user)?;
+        Ok(self)
+    }
+
+    /// Which keys it makes.
+    pub(crate) fn key_spec(&self) -> KeySpec {
+        match self.key_bits {
+            4096 => KeySpec::Rsa4096,
+            3072 => KeySpec::Rsa3072,
+            _ => KeySpec::Rsa2048,
+        }
+    }
 }
 
 impl CaRole {
@@ -226,17 +407,5 @@ impl CaRole {
             allowed_user_key_lengths: lengths,
             ..role
         })
-    }
-}
-
-/// Networks in CIDR notation, between commas; a plain address is none.
-fn check_networks(prefix: &str, list: &str) -> Result<(), Failure> {
-    let is_network = |part: &&str| part.contains('/') && CidrList::parse(part).is_ok();
-    let parts = list.split(',').map(str::trim);
-    match parts.filter(|_| !list.is_empty()).find(|part| !is_network(part)) {
-        Some(part) => Err(Failure::server(&format!(
-            "{prefix}: invalid CIDR address: {part}"
-        ))),
-        None => Ok(()),
     }
 }

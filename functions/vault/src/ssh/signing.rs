@@ -35,6 +35,8 @@ pub(crate) const EXTENSIONS: Field = Field::aliased("extensions", "extension", K
 /// A role that is about to sign, and what it signs with.
 pub(crate) struct Signing {
     pub(crate) name: String,
+    /// The type of the role: only one of type `ca` can sign.
+    pub(crate) key_type: &'static str,
     pub(crate) role: CaRole,
     issuers: Issuers,
 }
@@ -59,11 +61,13 @@ impl Signing {
         let [Some(role), issuers] = records.as_slice() else {
             return Ok(None);
         };
-        let VaultRole::Ca(role) = role.value()?;
+        let role: VaultRole = role.value()?;
+        let key_type = role.key_type();
         let issuers = Issuers::from_record(issuers.as_ref())?;
         Ok(Some(Self {
             name: name.to_owned(),
-            role,
+            key_type,
+            role: role.into_signing(),
             issuers,
         }))
     }

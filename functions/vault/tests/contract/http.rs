@@ -442,7 +442,7 @@ async fn paths_that_nobody_knows() {
         .await
         .refused_framed(404, "unsupported path");
     server
-        .read("ssh/keys/k")
+        .read("ssh/keys/k/further")
         .await
         .refused_framed(404, "unsupported path");
     server

@@ -12,10 +12,6 @@ const CASES: std::ops::RangeInclusive<u32> = 1..=185;
 /// Where tests of this family lie, from this crate on.
 const SOURCES: [&str; 4] = ["src", "tests", "../reaper", "../../tests/tests"];
 
-/// Those about one-time passwords, dynamic keys and leases, whose tests come with them. What is tested must not stand
-/// here any more.
-const NOT_YET: &[std::ops::RangeInclusive<u32>] = &[1..=13, 15..=60, 146..=146, 161..=161, 182..=182];
-
 /// Other families count their cases by themselves.
 fn is_another_familys(path: &Path) -> bool {
     let name = path.file_name().unwrap().to_string_lossy();
@@ -102,9 +98,8 @@ fn listed() -> BTreeSet<u32> {
 #[test]
 fn every_case_is_a_test_or_has_a_reason() {
     let (tested, listed) = (tested(), listed());
-    let not_yet: BTreeSet<u32> = NOT_YET.iter().cloned().flatten().collect();
     let missing: Vec<_> = CASES
-        .filter(|case| !tested.contains(case) && !listed.contains(case) && !not_yet.contains(case))
+        .filter(|case| !tested.contains(case) && !listed.contains(case))
         .collect();
     assert!(
         missing.is_empty(),
@@ -115,11 +110,6 @@ fn every_case_is_a_test_or_has_a_reason() {
         twice.is_empty(),
         "these are tests: take them out of docs/DIVERGENCES.md: {twice:?}"
     );
-    let done: Vec<_> = not_yet
-        .iter()
-        .filter(|case| tested.contains(case) || listed.contains(case))
-        .collect();
-    assert!(done.is_empty(), "take these out of NOT_YET: {done:?}");
     assert!(!listed.is_empty() && listed.iter().chain(&tested).all(|case| CASES.contains(case)));
 }
 

@@ -7,11 +7,12 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// What nobody needs a token for.
-const PUBLIC: [(&str, &str); 13] = [
+const PUBLIC: [(&str, &str); 14] = [
     ("update", "auth/approle/login"),
     ("update", "auth/userpass/login/x"),
     ("read", "ssh/issuer/x/public_key"),
     ("read", "ssh/public_key"),
+    ("update", "ssh/verify"),
     ("head", "sys/health"),
     ("read", "sys/health"),
     ("read", "sys/init"),
@@ -184,5 +185,23 @@ async fn what_is_not_there_is_hidden_from_strangers() {
     for path in ["/", "/v2/sys/health", "/sys/health", "/v1x/ssh/public_key"] {
         let request: Request = http::Request::get(path).body(Body::empty()).unwrap();
         server.send(request).await.refused_silently(404);
+    }
+}
+
+#[tokio::test]
+async fn case_161_only_asking_whether_a_password_is_right_needs_no_token() {
+    let server = server().await;
+    for (method, operation) in METHODS {
+        for token in [None, Some("nobody's"), Some(ROOT)] {
+            let reply = send(&server, method, "ssh/verify", token).await;
+            let what = format!("{method} with {token:?}");
+            if operation == "update" {
+                reply.refused_by_user_error("OTP not found");
+            } else if token == Some(ROOT) {
+                assert!([404, 405].contains(&reply.status.as_u16()), "{what}");
+            } else {
+                denied(reply, &what);
+            }
+        }
     }
 }
