@@ -18,7 +18,7 @@ const LAST_WORDS: &str = "Ctrl-C ends this server.\n";
 #[derive(Debug)]
 pub struct LocalServer {
     // Fields drop in order: the server ends before its directory goes.
-    _server: Server,
+    server: Server,
     _directory: TempDir,
     banner: String,
 }
@@ -47,9 +47,26 @@ impl LocalServer {
             .map_or(text.len(), |start| start + LAST_WORDS.len());
         Ok(Self {
             banner: text[..end].to_owned(),
-            _server: server,
+            server,
             _directory: directory,
         })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// It did not say so.
+    pub fn url(&self) -> Result<String> {
+        let start = self.banner.find("http").context("an address")?;
+        let rest = &self.banner[start..];
+        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        Ok(rest[..end].trim_end_matches(['/', '.', ',']).to_owned())
+    }
+
+    /// All that it has printed so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.server.log()
     }
 
     /// What it printed at its start.

@@ -1,5 +1,6 @@
 //! Logging in with the real `ssh`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -108,6 +109,34 @@ impl Sshd {
         let outcome = run(ssh.arg(command), LIMIT)
             .context("ssh did not run: apt-get install openssh-client, or run `tests/run setup`")?;
         Ok(self.outcome(outcome))
+    }
+
+    /// Logs in as the user named with a password, and runs a command.
+    ///
+    /// # Errors
+    /// As [`Sshd::login`].
+    pub fn login_with_password(&self, user: &str, password: &str, command: &str) -> Result<LoginOutcome> {
+        let askpass = self.known_hosts().with_file_name("askpass");
+        std::fs::write(&askpass, "#!/bin/sh\nprintf '%s\\n' \"$ASKPASS_ANSWER\"\n")?;
+        std::fs::set_permissions(&askpass, std::fs::Permissions::from_mode(0o755))?;
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-F", "none", "-T", "-p"]).arg(self.port().to_string());
+        option(&mut ssh, "UserKnownHostsFile", self.known_hosts().display());
+        for fixed in [
+            "ConnectTimeout=20",
+            "GlobalKnownHostsFile=none",
+            "NumberOfPasswordPrompts=1",
+            "PreferredAuthentications=keyboard-interactive",
+            "StrictHostKeyChecking=yes",
+            "UpdateHostKeys=no",
+        ] {
+            ssh.args(["-o", fixed]);
+        }
+        ssh.env("SSH_ASKPASS", &askpass)
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .env("ASKPASS_ANSWER", password)
+            .args(["-l", user, "127.0.0.1", command]);
+        Ok(self.outcome(run(&mut ssh, LIMIT)?))
     }
 
     /// An `ssh` that reads no configuration, asks nothing, trusts this server alone and offers this identity alone;

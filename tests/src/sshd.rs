@@ -44,6 +44,8 @@ pub struct SshdBuilder {
     host_ca: Option<String>,
     user_cas: Vec<String>,
     revoked_keys: Option<Vec<u8>>,
+    keys_files: String,
+    pam: Option<String>,
     directives: Vec<String>,
 }
 
@@ -82,6 +84,21 @@ impl SshdBuilder {
     #[must_use]
     pub fn revoked_keys(mut self, krl: &[u8]) -> Self {
         self.revoked_keys = Some(krl.to_owned());
+        self
+    }
+
+    /// Trusts the keys in these files, by absolute paths between blanks, for logins.
+    #[must_use]
+    pub fn keys_files(mut self, files: &str) -> Self {
+        self.keys_files = files.to_owned();
+        self
+    }
+
+    /// Takes passwords alone, and lets PAM judge them by this stack: the text of `/etc/pam.d/sshd`. Only this server
+    /// sees it, in a mount namespace of its own, for which it takes root.
+    #[must_use]
+    pub fn pam(mut self, stack: &str) -> Self {
+        self.pam = Some(stack.to_owned());
         self
     }
 
@@ -132,6 +149,9 @@ impl SshdBuilder {
 
     fn write_trust(&self) -> Result<()> {
         write_lines(&user_cas_file(self.directory()), &self.user_cas)?;
+        if let Some(stack) = &self.pam {
+            fs::write(self.directory().join("pam"), stack)?;
+        }
         if let Some(krl) = &self.revoked_keys {
             fs::write(revoked_keys_file(self.directory()), krl)?;
         }
@@ -146,14 +166,20 @@ impl SshdBuilder {
             format!("HostKey {}", self.host_key.path().display()),
             "PidFile none".to_owned(),
             format!("TrustedUserCAKeys {directory}/user_cas"),
-            "AuthorizedKeysFile none".to_owned(),
+            format!("AuthorizedKeysFile {}", self.keys_files),
             "PasswordAuthentication no".to_owned(),
-            "KbdInteractiveAuthentication no".to_owned(),
-            "UsePAM no".to_owned(),
             "StrictModes no".to_owned(),
             "MaxStartups 100".to_owned(),
             "LogLevel VERBOSE".to_owned(),
         ];
+        let yes_or_no = if self.pam.is_some() { "yes" } else { "no" };
+        for keyword in ["KbdInteractiveAuthentication", "UsePAM"] {
+            lines.push(format!("{keyword} {yes_or_no}"));
+        }
+        if self.pam.is_some() {
+            lines.push("AuthenticationMethods keyboard-interactive".to_owned());
+            lines.push("PermitRootLogin yes".to_owned());
+        }
         if self.host_ca.is_some() {
             lines.push(format!(
                 "HostCertificate {}",
@@ -175,7 +201,18 @@ impl SshdBuilder {
     }
 
     fn sshd(&self, options: &[&str]) -> Command {
-        let mut command = Command::new(SSHD);
+        let mut command = if self.pam.is_some() {
+            let stack = self.directory().join("pam");
+            let steps = "mount --bind \"$1\" /etc/pam.d/sshd && shift && exec \"$@\"";
+            let mut command = Command::new("unshare");
+            command
+                .args(["--mount", "--", "sh", "-c", steps, "sh"])
+                .arg(stack);
+            command.arg(SSHD);
+            command
+        } else {
+            Command::new(SSHD)
+        };
         command.args(options).arg("-f").arg(self.configuration());
         command
     }
@@ -206,6 +243,8 @@ impl Sshd {
             host_ca: None,
             user_cas: Vec::new(),
             revoked_keys: None,
+            keys_files: "none".to_owned(),
+            pam: None,
             directives: Vec::new(),
         })
     }

@@ -19,3 +19,15 @@ async fn hvac_lives_the_life_of_a_ca() -> Result<()> {
     eprint!("{}", outcome.stdout);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hvac_borrows_passwords_and_keys() -> Result<()> {
+    let url = vault_server::serve(ROOT).await?;
+    let script = move || {
+        let environment = [("VAULT_ADDR", url.as_str()), ("VAULT_TOKEN", ROOT)];
+        run_python("contract/vault/hvac_leases.py", &[], &environment)
+    };
+    let outcome = spawn_blocking(script).await??;
+    eprint!("{}", outcome.stdout);
+    Ok(())
+}
