@@ -13,6 +13,7 @@ use countersign::{
     access::Caller,
     acl::Capability,
     authority::{self, Authority, AuthorityId, AuthorityState, KeySource},
+    authority_use,
     store::{Condition, Record, StoreError, Write},
 };
 use std::sync::Arc;
@@ -77,10 +78,27 @@ pub(super) async fn create(call: Arc<Call>) -> Result<Reply, Failure> {
         }
     };
     template.authority = authority.id;
-    match call.services.store.write(&template.create()?).await {
-        Ok(()) => Reply::json(&name(&template, true)),
-        Err(StoreError::ConditionFailed(_)) => Err(Failure::conflict(TAKEN)),
-        Err(error) => Err(error.into()),
+    for _ in 0..TRIES {
+        let mut writes = template.create()?.to_vec();
+        let own = writes.len();
+        writes.extend(use_of(&call, &template).await?);
+        match call.services.store.write(&writes).await {
+            Ok(()) => return Reply::json(&name(&template, true)),
+            Err(StoreError::ConditionFailed(place)) if place < own => return Err(Failure::conflict(TAKEN)),
+            // The authority was changed.
+            Err(StoreError::ConditionFailed(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(contended())
+}
+
+/// The writes which say that `template` uses its authority, so that nobody retires it meanwhile.
+async fn use_of(call: &Call, template: &Template) -> Result<[Write; 2], Failure> {
+    let found = Authority::read(&*call.services.store, &template.authority).await?;
+    match found.filter(|(authority, _)| authority.state == AuthorityState::Active) {
+        Some((authority, stored)) => Ok(template.authority_use().of_existing(&authority, &stored)?),
+        None => Err(Failure::field("Authority", "it is retired")),
     }
 }
 
@@ -122,11 +140,20 @@ pub(super) async fn update(call: Arc<Call>) -> Result<Reply, Failure> {
         if let Some(contacts) = &sections.contacts {
             template.contacts.clone_from(contacts);
         }
-        if let Some(authority) = &authority {
+        let mut also = Vec::new();
+        if let Some(authority) = authority
+            .as_ref()
+            .filter(|authority| **authority != template.authority)
+        {
+            also.push(authority_use::end(
+                &template.authority,
+                &template.authority_use().id,
+            ));
             template.authority = authority.clone();
+            also.extend(use_of(&call, &template).await?);
         }
         template.check_size()?;
-        if replace(&call, &template, &stored).await?.is_some() {
+        if replace(&call, &template, &stored, also).await?.is_some() {
             return Reply::json(&name(&template, true));
         }
     }
@@ -154,13 +181,13 @@ pub(super) async fn delete(call: Arc<Call>) -> Result<Reply, Failure> {
             return Err(in_use());
         }
         template.deleting_since = Some(call.services.clock.now());
-        let Some(announced) = replace(&call, &template, &stored).await? else {
+        let Some(announced) = replace(&call, &template, &stored, Vec::new()).await? else {
             continue;
         };
         if template.has_valid_certificates(&call.services).await? {
             template.deleting_since = None;
             // If this fails, the announcement ends by its age.
-            let _ = replace(&call, &template, &announced).await;
+            let _ = replace(&call, &template, &announced, Vec::new()).await;
             return Err(in_use());
         }
         match call.services.store.write(&template.delete(&announced)).await {
@@ -209,11 +236,17 @@ async fn current(call: &Call, dn: &Dn) -> Result<(Template, Record), Failure> {
     found.ok_or_else(|| Failure::not_found(code::OTHER, ABSENT))
 }
 
-/// Puts `template` in the place of `stored`; `None` where somebody else changed it.
-async fn replace(call: &Call, template: &Template, stored: &Record) -> Result<Option<Record>, Failure> {
+/// Puts `template` in the place of `stored`, and carries out `also`; `None` where somebody else changed something.
+async fn replace(
+    call: &Call,
+    template: &Template,
+    stored: &Record,
+    also: Vec<Write>,
+) -> Result<Option<Record>, Failure> {
     let replaced = stored.replaced(template)?;
-    let write = Write::Put(replaced.clone(), Condition::Version(stored.version));
-    match call.services.store.write(&[write]).await {
+    let mut writes = vec![Write::Put(replaced.clone(), Condition::Version(stored.version))];
+    writes.extend(also);
+    match call.services.store.write(&writes).await {
         Ok(()) => Ok(Some(replaced)),
         Err(StoreError::ConditionFailed(_)) => Ok(None),
         Err(error) => Err(error.into()),

@@ -10,6 +10,7 @@ use crate::{dn::Dn, guid::Guid, wire};
 use countersign::{
     Error, Services,
     authority::AuthorityId,
+    authority_use::{self, AuthorityUse},
     certificates::SHARDS,
     store::{Condition, Key, Query, Record, Store, Table, Write, read_one},
     types::{CertType, Ksuid, Serial},
@@ -98,9 +99,18 @@ impl Template {
         ])
     }
 
+    /// Its use of its authority.
+    pub(crate) fn authority_use(&self) -> AuthorityUse {
+        AuthorityUse {
+            id: format!("venafi/{}", self.guid.bare()),
+            user: format!("the Venafi template {}", self.dn),
+        }
+    }
+
     /// The writes that remove it, unless it was changed since `stored`.
-    pub(crate) fn delete(&self, stored: &Record) -> [Write; 2] {
+    pub(crate) fn delete(&self, stored: &Record) -> [Write; 3] {
         [
+            authority_use::end(&self.authority, &self.authority_use().id),
             Write::Delete(stored.key.clone(), Condition::Version(stored.version)),
             Write::Delete(Self::pointer_key(&self.guid), Condition::Always),
         ]
