@@ -112,10 +112,7 @@ pub async fn issue(services: &Services, issuance: Issuance<'_>) -> Result<Issued
     let outcome = issue_unlogged(services, &issuance, &mut decision).await;
     match &outcome {
         Ok(issued) => note_granted(&mut decision, issued),
-        Err(error) => {
-            decision.outcome = error.kind();
-            decision.reason = Some(error.chain());
-        }
+        Err(error) => note_refused(&mut decision, error),
     }
     services.audit.record(&decision);
     outcome
@@ -162,10 +159,7 @@ pub async fn record(
     let outcome = record_unlogged(services, issuance, &also).await;
     match &outcome {
         Ok(pending) => note_recorded(&mut decision, &pending.record)?,
-        Err(error) => {
-            decision.outcome = error.kind();
-            decision.reason = Some(error.chain());
-        }
+        Err(error) => note_refused(&mut decision, error),
     }
     services.audit.record(&decision);
     outcome
@@ -218,10 +212,7 @@ pub async fn complete(
     let outcome = complete_unlogged(services, authority, pending, also, &mut decision).await;
     match &outcome {
         Ok(issued) => note_granted(&mut decision, issued),
-        Err(error) => {
-            decision.outcome = error.kind();
-            decision.reason = Some(error.chain());
-        }
+        Err(error) => note_refused(&mut decision, error),
     }
     services.audit.record(&decision);
     outcome
@@ -256,7 +247,9 @@ async fn complete_unlogged(
     if tbs.fields().validity.valid_before() <= services.clock.now() {
         return Err(policy::Refusal::AlreadyExpired.into());
     }
-    let signer = signer(services, authority).await?;
+    let signer = signer(services, authority).await;
+    decision.signer_failed = signer.as_ref().is_err_and(is_failure);
+    let signer = signer?;
     let ca = CaKey::of(&*signer);
     let algorithm = pending.signature_algorithm.unwrap_or_else(|| signer.algorithm());
     check_algorithm(algorithm, &ca)?;
@@ -271,6 +264,7 @@ async fn complete_unlogged(
     let in_service = retirement::check_in_service(services, &authority.id);
     let ((certificate, sign_ms), in_service) = crate::join(signing, in_service).await;
     decision.sign_ms = Some(sign_ms);
+    decision.signer_failed = certificate.as_ref().is_err_and(is_failure);
     in_service?;
     let certificate = certificate?;
     let kept = keep_signature(services, &certificate, record.clone(), stored.clone(), id, also).await;
@@ -364,7 +358,9 @@ async fn issue_unlogged(
 ) -> Result<Issued, Error> {
     let now = time_of_issue(services, issuance);
     let plan = policy::decide(issuance.role, issuance.request, now)?;
-    let signer = signer(services, issuance.authority).await?;
+    let signer = signer(services, issuance.authority).await;
+    decision.signer_failed = signer.as_ref().is_err_and(is_failure);
+    let signer = signer?;
     let ca = CaKey::of(&*signer);
     let algorithm = plan.signature_algorithm.unwrap_or_else(|| signer.algorithm());
     check_algorithm(algorithm, &ca)?;
@@ -374,6 +370,7 @@ async fn issue_unlogged(
     if !keeps_signature(services, issuance) {
         let (certificate, sign_ms) = signing.await;
         decision.sign_ms = Some(sign_ms);
+        decision.signer_failed = certificate.as_ref().is_err_and(is_failure);
         return Ok(Issued {
             certificate: certificate?,
             record: recorded.record,
@@ -383,6 +380,7 @@ async fn issue_unlogged(
     let in_service = retirement::check_in_service(services, &issuance.authority.id);
     let ((certificate, sign_ms), in_service) = crate::join(signing, in_service).await;
     decision.sign_ms = Some(sign_ms);
+    decision.signer_failed = certificate.as_ref().is_err_and(is_failure);
     in_service?;
     let certificate = certificate?;
     let (record, stored) = keep_signature(
@@ -399,6 +397,14 @@ async fn issue_unlogged(
         record,
         stored,
     })
+}
+
+/// Whether it is the signer's fault, and not that of what it was asked.
+fn is_failure(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Internal(_) | Error::Throttled { .. } | Error::Unavailable(_)
+    )
 }
 
 fn keeps_signature(services: &Services, issuance: &Issuance<'_>) -> bool {
@@ -631,6 +637,15 @@ fn decision_to_complete(services: &Services, record: &CertificateRecord) -> Deci
 fn note_recorded(decision: &mut Decision, record: &CertificateRecord) -> Result<(), Error> {
     note(decision, &record.fields()?);
     Ok(())
+}
+
+fn note_refused(decision: &mut Decision, error: &Error) {
+    decision.outcome = error.kind();
+    decision.reason = Some(error.chain());
+    decision.rule = match error {
+        Error::Refused(refusal) => Some(refusal.name()),
+        _ => None,
+    };
 }
 
 fn note_granted(decision: &mut Decision, issued: &Issued) {

@@ -147,6 +147,33 @@ pub enum Refusal {
     VerifyRequiredNeedsSecurityKey,
 }
 
+impl Refusal {
+    /// One word for logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AlreadyExpired => "already_expired",
+            Self::CertTypeNotAllowed(_) => "cert_type_not_allowed",
+            Self::CriticalOptions(_) => "critical_options",
+            Self::CriticalOptionsNotAllowed(_) => "critical_options_not_allowed",
+            Self::Extensions(_) => "extensions",
+            Self::ExtensionsNotAllowed(_) => "extensions_not_allowed",
+            Self::HostCriticalOptions(_) => "host_critical_options",
+            Self::KeyId(_) => "key_id",
+            Self::KeyIdNotAllowed => "key_id_not_allowed",
+            Self::OptionValueNotAllowed(_) => "option_value_not_allowed",
+            Self::PrincipalNotAllowed(_) => "principal_not_allowed",
+            Self::Principals(_) => "principals",
+            Self::PrincipalsNotConfigured => "principals_not_configured",
+            Self::SourceAddress(_) => "source_address",
+            Self::SubjectKeyKind(_) => "subject_key_kind",
+            Self::SubjectKeySize(..) => "subject_key_size",
+            Self::TtlTooLong(_) => "ttl_too_long",
+            Self::Validity(_) => "validity",
+            Self::VerifyRequiredNeedsSecurityKey => "verify_required_needs_security_key",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -232,6 +232,8 @@ async fn a_refusal_leaves_no_record_and_one_line() {
     assert_eq!((decisions.len(), decisions[0].outcome), (1, "refused"));
     assert_eq!(decisions[0].principals, ["mallory"]);
     assert!(decisions[0].reason.as_ref().unwrap().contains("mallory"));
+    assert_eq!(decisions[0].rule, Some("principal_not_allowed"));
+    assert!(!decisions[0].signer_failed);
 }
 
 #[tokio::test]
@@ -286,6 +288,7 @@ async fn a_failed_signature_leaves_a_record_and_no_certificate() {
         assert_eq!(left.len(), 1, "{failure:?}: what might exist is recorded");
         assert_eq!(left[0].signature, None, "{failure:?}");
         assert_ne!(setup.log.decisions()[0].outcome, "granted", "{failure:?}");
+        assert!(setup.log.decisions()[0].signer_failed, "{failure:?}");
         issue_one(&setup, true).await.expect("the next request works");
     }
 }
