@@ -7,17 +7,20 @@
 //! | `COUNTERSIGN_RETENTION_DAYS` | how long the record of a certificate stays after its end | `400` |
 //! | `COUNTERSIGN_PRIVATE_KEY_HOURS` | how long a private key that was made for a caller can be fetched (Venafi) | `168` |
 //! | `COUNTERSIGN_KEEP_SIGNATURES` | `all`, or `required`: only those that a dialect must return again | `required` |
+//! | `COUNTERSIGN_KEY_POLICY` | the key policy, in JSON, of the KMS keys that are made | KMS's own |
+//! | `COUNTERSIGN_METRICS` | `embedded`: the log of decisions holds metrics for CloudWatch, or `none` | `none` |
 //!
 //! Region, credentials and endpoints (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_KMS`, …) are the AWS SDK's.
 
 use crate::{
-    audit::StderrLog,
+    audit::{AuditLog, MetricLog, StderrLog},
     clock::SystemClock,
     random::SystemRandomSource,
     services::{Services, Settings},
     signer::kms::{self, KmsKeyring},
     store::dynamodb::{DynamoDb, TableNames, client_config},
 };
+use serde_json::Value;
 use std::{fmt, sync::Arc};
 
 const SECS_PER_DAY: u64 = 86_400;
@@ -32,6 +35,10 @@ pub struct Config {
     pub sealing_key: String,
     /// How records are kept.
     pub settings: Settings,
+    /// The key policy of the KMS keys that are made.
+    pub key_policy: Option<String>,
+    /// Whether the log of decisions holds metrics.
+    pub metrics: bool,
 }
 
 /// Why the environment does not make a configuration.
@@ -101,7 +108,22 @@ impl Config {
                 ));
             }
         };
+        let key_policy = value("COUNTERSIGN_KEY_POLICY");
+        if let Some(text) = &key_policy
+            && !serde_json::from_str::<Value>(text).is_ok_and(|policy| policy.is_object())
+        {
+            return Err(ConfigError::Unusable("COUNTERSIGN_KEY_POLICY", "a JSON object"));
+        }
+        let metrics = match value("COUNTERSIGN_METRICS").as_deref() {
+            None | Some("none") => false,
+            Some("embedded") => true,
+            Some(_) => {
+                return Err(ConfigError::Unusable("COUNTERSIGN_METRICS", "embedded or none"));
+            }
+        };
         Ok(Self {
+            key_policy,
+            metrics,
             table_prefix: value("COUNTERSIGN_TABLE_PREFIX").unwrap_or_else(|| "countersign".into()),
             sealing_key: value("COUNTERSIGN_SEALING_KEY")
                 .ok_or(ConfigError::Missing("COUNTERSIGN_SEALING_KEY"))?,
@@ -133,17 +155,22 @@ impl Config {
         let keyring = KmsKeyring::new(
             kms::client(aws_sdk_kms::config::Builder::from(&aws)),
             &self.sealing_key,
-        );
+        )
+        .with_key_policy(self.key_policy.clone());
         (store, keyring)
     }
 
     fn over(&self, store: DynamoDb, keyring: KmsKeyring) -> Services {
+        let audit: Arc<dyn AuditLog> = match self.metrics {
+            true => Arc::new(MetricLog::new(&self.table_prefix)),
+            false => Arc::new(StderrLog),
+        };
         let mut services = Services::new(
             Arc::new(store),
             Arc::new(keyring),
             Arc::new(SystemClock),
             Arc::new(SystemRandomSource::default()),
-            Arc::new(StderrLog),
+            audit,
         );
         services.settings = self.settings;
         services
@@ -170,6 +197,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.table_prefix, "countersign");
         assert_eq!(config.settings, Settings::default());
+        assert_eq!((config.key_policy, config.metrics), (None, false));
         assert_eq!(read(&[]), Err(ConfigError::Missing("COUNTERSIGN_SEALING_KEY")));
     }
 
@@ -189,11 +217,22 @@ mod tests {
                 .settings
                 .keep_signatures
         );
+        assert!(with("COUNTERSIGN_METRICS", "embedded").unwrap().metrics);
+        assert_eq!(
+            with("COUNTERSIGN_KEY_POLICY", "{}")
+                .unwrap()
+                .key_policy
+                .as_deref(),
+            Some("{}")
+        );
         for (name, value) in [
             ("COUNTERSIGN_RETENTION_DAYS", "-1"),
             ("COUNTERSIGN_RETENTION_DAYS", "99999999999999999999"),
             ("COUNTERSIGN_PRIVATE_KEY_HOURS", "a day"),
             ("COUNTERSIGN_KEEP_SIGNATURES", "true"),
+            ("COUNTERSIGN_KEY_POLICY", "default"),
+            ("COUNTERSIGN_KEY_POLICY", "[]"),
+            ("COUNTERSIGN_METRICS", "true"),
         ] {
             assert!(with(name, value).is_err(), "{name} {value}");
         }

@@ -45,6 +45,7 @@ const NEW_KEY_PAUSE: Duration = Duration::from_millis(300);
 pub struct KmsKeyring {
     client: Client,
     sealing_key: String,
+    key_policy: Option<String>,
     signers: SignerCache,
 }
 
@@ -55,8 +56,17 @@ impl KmsKeyring {
         Self {
             client,
             sealing_key: sealing_key.into(),
+            key_policy: None,
             signers: SignerCache::default(),
         }
+    }
+
+    /// The same, with the key policy (JSON) that every key gets which it makes; without one, that is KMS's default, which
+    /// leaves everything to IAM. The policy has to leave the administration of the key to somebody: whether it leaves it
+    /// to the caller, as KMS wants otherwise, is not checked, since functions administer nothing.
+    #[must_use]
+    pub fn with_key_policy(self, key_policy: Option<String>) -> Self {
+        Self { key_policy, ..self }
     }
 
     /// Opens the connection to KMS ahead of the first request. Whether KMS answers is no concern of this.
@@ -123,6 +133,8 @@ impl KmsKeyring {
             .key_spec(KmsKeySpec::from(spec.name()))
             .key_usage(KeyUsageType::SignVerify)
             .description(format!("Countersign CA {id}"))
+            .set_policy(self.key_policy.clone())
+            .set_bypass_policy_lockout_safety_check(self.key_policy.as_ref().map(|_| true))
             .tags(tag(AUTHORITY_TAG, id.as_str())?)
             .tags(tag(MANAGED_TAG, "true")?)
             .customize()

@@ -286,6 +286,19 @@ async fn a_made_key_is_tagged_and_disabled_when_its_public_half_cannot_be_had() 
 }
 
 #[tokio::test]
+async fn a_made_key_has_the_policy_of_the_deployment() {
+    let double = Double::refusing(400, "LimitExceededException");
+    let keyring = double.keyring().with_key_policy(Some("{}".into()));
+    let outcome = keyring.create(&id(), KeySpec::Ed25519).await;
+    assert!(matches!(outcome, Err(SignerError::KeyUnusable(_))), "{outcome:?}");
+    let (_, request) = &double.requests()[0];
+    assert_eq!(
+        (&request["Policy"], &request["BypassPolicyLockoutSafetyCheck"]),
+        (&json!("{}"), &json!(true))
+    );
+}
+
+#[tokio::test]
 async fn only_a_key_that_was_made_here_is_disabled() {
     let double = Double::answering(|_, _| (200, json!({})));
     let key = PublicKey::ed25519([1; 32]);
