@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-use crate::admin::{authority, certificate, identity, infisical, policy, token, venafi};
+use crate::admin::{admission, authority, certificate, identity, infisical, policy, token, venafi};
 
 /// A serverless SSH certificate authority: the local server, and the administration of servers and deployments.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Policy(Administration<policy::Command>),
     /// Authorities: the CA keys.
     Authority(Administration<authority::Command>),
+    /// Admissions: callers whom API Gateway knows, and what they may do without a token.
+    Admission(Administration<admission::Command>),
     /// Machine identities: client ids with secrets, exchanged for short-lived tokens.
     Identity(Administration<identity::Command>),
     /// Certificates: who got what, when, and through which family and role.

@@ -9,7 +9,7 @@ mod serve;
 mod tables;
 mod time;
 
-use admin::{authority, certificate, identity, infisical, policy, token, venafi};
+use admin::{admission, authority, certificate, identity, infisical, policy, token, venafi};
 use anyhow::Result;
 use args::{Administration, Arguments, Command, Environment};
 use clap::{Parser, Subcommand};
@@ -36,6 +36,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Token(noun) => administer(noun, &environment, token::run).await,
         Command::Policy(noun) => administer(noun, &environment, policy::run).await,
         Command::Authority(noun) => administer(noun, &environment, authority::run).await,
+        Command::Admission(noun) => administer(noun, &environment, admission::run).await,
         Command::Identity(noun) => administer(noun, &environment, identity::run).await,
         Command::Certificate(noun) => administer(noun, &environment, certificate::run).await,
         Command::Infisical(noun) => administer(noun, &environment, infisical::run).await,

@@ -1,5 +1,6 @@
 //! The administration commands: one module for each noun.
 
+pub(crate) mod admission;
 pub(crate) mod authority;
 pub(crate) mod certificate;
 pub(crate) mod identity;

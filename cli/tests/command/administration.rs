@@ -247,3 +247,36 @@ fn the_environment_names_server_and_token() {
     let policies: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(policies, json!({"policies": ["default", "root"]}));
 }
+
+#[test]
+fn admissions_are_made_listed_shown_and_deleted() {
+    let server = server();
+    let nobody = server.says(ROOT, &["admission", "list"]);
+    assert!(nobody.contains("Nobody is admitted"), "{nobody}");
+    let arn = "arn:aws:iam::123456789012:role/team/deployer";
+    let made = server.json(ROOT, &["admission", "create", "--iam", arn, "--policy", "signer"]);
+    assert_eq!(made["arn"], "arn:aws:iam::123456789012:role/deployer", "{made}");
+    let jwt = [
+        "admission",
+        "create",
+        "--jwt-issuer",
+        "https://issuer.example.com",
+        "--claim",
+        "repository=acme/deploy",
+        "--require",
+        "ref=refs/heads/main",
+        "--policy",
+        "signer",
+    ];
+    let token = server.json(ROOT, &jwt);
+    assert_eq!(token["claims"], json!({"ref": "refs/heads/main"}), "{token}");
+    let listed = server.says(ROOT, &["admission", "list"]);
+    for text in ["role/deployer", "repository=acme/deploy", "ref=refs/heads/main"] {
+        assert!(listed.contains(text), "{text:?} is not in {listed}");
+    }
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(server.json(ROOT, &["admission", "show", id]), made);
+    server.says(ROOT, &["admission", "delete", id]);
+    let listed = server.json(ROOT, &["admission", "list"]);
+    assert_eq!(listed["admissions"].as_array().map(Vec::len), Some(1), "{listed}");
+}

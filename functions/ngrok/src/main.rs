@@ -1,14 +1,13 @@
 //! The Lambda function of the ngrok family.
 
-use countersign::{deployment::Config, lambda::with_client_address};
-use tower::util::MapRequest;
+use countersign::{deployment::Config, lambda};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     lambda_http::tracing::init_default_subscriber();
     let services = Config::from_environment()?.warm_services().await;
-    let router = countersign_ngrok::standalone(services);
-    lambda_http::run(MapRequest::new(router, with_client_address))
+    let router = countersign_ngrok::standalone(services.clone());
+    lambda::run(services, router)
         .await
         .map_err(anyhow::Error::from_boxed)
 }

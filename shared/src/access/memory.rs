@@ -1,4 +1,4 @@
-use super::policies;
+use super::{admission::Admitted, policies};
 use crate::{
     acl::{Acl, Policy},
     error::Error,
@@ -24,6 +24,7 @@ const MAX_ACL_BYTES: usize = 64 * 1024;
 pub(crate) struct Memory {
     keys: Mutex<HashMap<String, Arc<[Key]>>>,
     acls: Mutex<HashMap<String, Arc<Acl>>>,
+    admitted: Mutex<HashMap<String, Admitted>>,
 }
 
 impl fmt::Debug for Memory {
@@ -41,6 +42,16 @@ impl Memory {
     /// Remembers what the token with `hash` needs. Only for tokens that are good: nobody else can fill the memory.
     pub(super) fn remember_keys(&self, hash: &str, keys: Arc<[Key]>) {
         insert(&mut lock(&self.keys), MAX_TOKENS, hash.to_owned(), keys);
+    }
+
+    /// The token that this process made for an identity of the gateway.
+    pub(super) fn admitted(&self, identity: &str) -> Option<Admitted> {
+        lock(&self.admitted).get(identity).cloned()
+    }
+
+    /// Remembers it. Whether it still may be used is asked on every request.
+    pub(super) fn remember_admitted(&self, identity: String, admitted: Admitted) {
+        insert(&mut lock(&self.admitted), MAX_TOKENS, identity, admitted);
     }
 
     /// What the policies `(name, text)` say together; a policy without a text grants nothing.

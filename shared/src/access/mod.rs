@@ -18,6 +18,7 @@
 //! | [`authenticate`] a token that this process has seen | 1 | 0, or 1 where its uses are limited |
 //! | … for the first time, or after its policies changed | 2 | as above |
 //! | [`create_child`], [`grant`], [`create_root`] | 0 | 1 |
+//! | [`admit`] somebody whom the gateway knows | 1 | 0, or 1 every some minutes |
 //! | [`login`] | 2 | 1 |
 //! | [`lookup`] by token; [`lookup_accessor`] | 1 or 2; 1 more | 0 |
 //! | [`renew`] of a looked-up token | 0, or 1 for an identity's | 1 |
@@ -26,6 +27,7 @@
 //! What a process remembers between requests are keys to read along, never what it found there: nothing out of date
 //! ever decides.
 
+mod admission;
 mod authenticate;
 mod create;
 mod entity;
@@ -41,6 +43,7 @@ mod renew;
 mod revoke;
 mod token;
 
+pub use admission::{Admission, SUBJECT_CLAIMS, Subject, admit};
 pub use authenticate::{Caller, acl_of, authenticate};
 pub use create::{Created, NewToken, create_child, create_first_root, create_root, grant};
 pub use entity::{

@@ -1,5 +1,6 @@
 //! Every path of this family, one file for each resource. A path that is not in [`TABLE`] does not exist.
 
+mod admissions;
 mod approle;
 mod approle_secrets;
 mod auth_block;
@@ -35,6 +36,7 @@ use crate::api::{Access, Handler, Method, Operation, Route};
 
 /// All rows. Where several fit, the first one answers.
 pub(crate) const TABLE: &[&[Route]] = &[
+    admissions::ROUTES,
     approle::ROUTES,
     approle_secrets::ROUTES,
     auth_methods::ROUTES,
