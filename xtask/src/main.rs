@@ -1,8 +1,10 @@
-//! Tasks: `cargo xtask openapi` writes the OpenAPI documents anew, `cargo xtask bench` measures.
+//! Tasks: `cargo xtask openapi` writes the OpenAPI documents anew, `cargo xtask bench` measures, and
+//! `cargo xtask package` builds the Lambda functions as they are released.
 
 #![allow(clippy::disallowed_methods, reason = "tasks read the environment")]
 
 mod bench;
+mod package;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -20,7 +22,9 @@ fn main() -> Result<()> {
         {
             bench::run(options, repository())
         }
-        _ => bail!("usage: cargo xtask openapi | cargo xtask bench [--quick] [--json]"),
+        ["package"] => package::run("arm64", repository()),
+        ["package", "--x86-64"] => package::run("x86-64", repository()),
+        _ => bail!("usage: cargo xtask openapi | bench [--quick] [--json] | package [--x86-64]"),
     }
 }
 
