@@ -122,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         if "Host" not in self.headers:
             self.upstream.putheader("Host", self.server.origin)
         if "X-Forwarded-Proto" not in self.headers:
-            self.upstream.putheader("X-Forwarded-Proto", "http")
+            self.upstream.putheader("X-Forwarded-Proto", self.server.scheme)
         for name, value in self.headers.items():
             if name.lower() not in HOP_BY_HOP | {"content-length", "expect"}:
                 self.upstream.putheader(name, value.encode("iso-8859-1", "replace"))
@@ -161,6 +161,7 @@ class Server(ThreadingHTTPServer):
         self.endpoint = endpoint
         self.address = urlsplit(endpoint).netloc
         self.origin = f"127.0.0.1:{port}"
+        self.scheme = "http"
         self.prefix = f"/_aws/execute-api/{api}/$default"
         super().__init__(("127.0.0.1", port), Handler)
 

@@ -90,6 +90,9 @@ impl Stack {
             .env("COUNTERSIGN_COMMAND", countersign()?.get_program())
             .env_remove("AWS_REGION")
             .env_remove("AWS_ENDPOINT_URL");
+        for name in of_cargo() {
+            command.env_remove(name);
+        }
         if let Some(endpoint) = &self.endpoint {
             command.env("AWS_ENDPOINT_URL", endpoint);
         }
@@ -181,6 +184,20 @@ impl Drop for Stack {
             eprintln!("localstack/down: {error:#}");
         }
     }
+}
+
+/// What cargo tells the tests. A cargo below would take it for a change of its own, and build much anew.
+fn of_cargo() -> Vec<String> {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "what the tests hand on, not what they depend on"
+    )]
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let told = |name: &String| {
+        let is_cargos = name.starts_with("CARGO") && name != "CARGO_HOME";
+        is_cargos || ["AWS_LC_SYS_NO_JITTER_ENTROPY", "LD_LIBRARY_PATH"].contains(&name.as_str())
+    };
+    names.filter(told).collect()
 }
 
 fn repository() -> &'static Path {

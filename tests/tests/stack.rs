@@ -4,10 +4,12 @@
 #![allow(missing_docs)]
 
 use anyhow::{Context, Result, ensure};
-use countersign_tests::{Identity, KeyFile, KeyType, Sshd, Stack, current_user, make_key, run_python};
+use countersign_tests::{
+    Identity, KeyFile, KeyType, Sshd, Stack, current_user, function_zip, make_key, run_python,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 #[test]
 fn the_deployed_stack_serves_every_family_and_its_certificates_log_in() -> Result<()> {
@@ -27,9 +29,20 @@ fn the_deployed_stack_serves_every_family_and_its_certificates_log_in() -> Resul
     vault(&stack, &key)?;
     hvac(&stack)?;
     infisical(&stack)?;
+    venafi(&stack)?;
     counted(&stack, &key)?;
+    let line = key.public_line()?;
+    let arguments = [NAME, stack.url(), stack.token(), &line, NAME];
+    stack.run_python("contract/stack/faults.py", &arguments, &[])?;
+    let package = function_zip("vault")?;
+    let arguments = [text(&package)?, NAME, NAME, stack.token()];
+    stack.run_python("contract/stack/watch.py", &arguments, &[])?;
+    stack.run_python("contract/stack/honoured.py", &[NAME, NAME], &[])?;
     once_more_it_keeps_what_was_made(&mut stack)
 }
+
+/// What `localstack/up` calls the stack, and its tables.
+const NAME: &str = "countersign";
 
 #[derive(Deserialize)]
 struct Signed {
@@ -145,9 +158,63 @@ fn infisical(stack: &Stack) -> Result<()> {
     Ok(())
 }
 
+fn venafi(stack: &Stack) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let at = |name: &str| directory.path().join(name);
+    let login_name = current_user()?;
+    let users = json!({
+        "Name": "users",
+        "CAKeyPair": {"KeyAlgorithm": "ED25519", "Name": "user-ca"},
+        "AccessControl": {"AllowedPrincipalsPatterns": [login_name], "DefaultPrincipals": ["bob", "alice"]},
+        "Certificate": {"CertificateDestinationDn": "\\VED\\Policy\\ssh", "ValidityPeriod": "8h"},
+    });
+    let hosts = json!({
+        "Name": "hosts",
+        "CAKeyPair": {"KeyAlgorithm": "ECDSAP256"},
+        "AccessControl": {"AllowedPrincipalsPatterns": ["[a-z0-9.]+"]},
+        "Certificate": {"Type": "Host"},
+    });
+    for template in [users, hosts] {
+        fs::write(at("template.json"), template.to_string())?;
+        stack.countersign(&["venafi", "template", "create", text(&at("template.json"))?])?;
+    }
+    let policy = r#"
+        path "vedsdk/SSHCertificates/*" { capabilities = ["create", "read", "update"] }
+        path "vedsdk/template/*" { capabilities = ["update"] }
+        path "vedsdk/folder/\\VED\\Policy\\team" { capabilities = ["create"] }"#;
+    fs::write(at("policy.hcl"), policy)?;
+    stack.countersign(&["policy", "write", "venafi", text(&at("policy.hcl"))?])?;
+    let identity = stack.countersign(&["identity", "create", "svc", "--policy", "venafi", "--json"])?;
+    let identity: Value = serde_json::from_str(&identity.stdout)?;
+    let sshd = Sshd::builder()?;
+    let host_key = sshd.host_key().public_path();
+    let arguments = [
+        stack.url(),
+        identity["client_id"].as_str().context("a client id")?,
+        identity["client_secret"].as_str().context("a secret")?,
+        text(directory.path())?,
+        &login_name,
+        text(&host_key)?,
+    ];
+    stack.run_python("contract/stack/venafi.py", &arguments, &[])?;
+    let read = |name: &str| fs::read_to_string(at(name));
+    let sshd = sshd
+        .user_ca(&read("user-ca.pub")?)
+        .host_certificate(&read("host-cert.pub")?, &read("host-ca.pub")?)?
+        .start()?;
+    fs::set_permissions(at("id"), fs::Permissions::from_mode(0o600))?;
+    let (key, certificate) = (at("id"), at("id-cert.pub"));
+    let identity = Identity::File {
+        key: &key,
+        certificate: &certificate,
+    };
+    sshd.login(identity, "true")?.accepted()?;
+    Ok(())
+}
+
 fn counted(stack: &Stack, key: &KeyFile) -> Result<()> {
     let line = key.public_line()?;
-    let arguments = ["countersign", stack.url(), stack.token(), &line];
+    let arguments = [NAME, stack.url(), stack.token(), &line];
     stack.run_python("contract/stack/counted.py", &arguments, &[])?;
     Ok(())
 }

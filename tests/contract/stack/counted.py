@@ -4,6 +4,7 @@ invocation of its family's function, and one call of kms:Sign.
 Usage: counted.py STACK URL TOKEN PUBLIC_KEY
 """
 
+import json
 import sys
 
 import boto3
@@ -13,13 +14,25 @@ stack, url, token, public_key = sys.argv[1:]
 trail, logs, formation = (boto3.client(name) for name in ("cloudtrail", "logs", "cloudformation"))
 
 
-def invocations(family):
-    """How often the function of a family has been started, as its log says."""
+def log(family):
+    """What the function of a family has written, line by line."""
     resource = formation.describe_stack_resource(StackName=stack, LogicalResourceId=f"{family}Logs")
     group = resource["StackResourceDetail"]["PhysicalResourceId"]
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-    lines = (event["message"] for page in pages for event in page["events"])
-    return sum(line.startswith("START RequestId:") for line in lines)
+    return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+
+
+def invocations(family):
+    """How often it has been started."""
+    return sum(line.startswith("START RequestId:") for line in log(family))
+
+
+def counted_as_issued(family):
+    """How many certificates CloudWatch would count from the metrics in the log."""
+    lines = [json.loads(line) for line in log(family) if line.startswith("{")]
+    metrics = [line for line in lines if "_aws" in line and line.get("Issued") == 1]
+    assert all(line["Family"] == family.lower() and line["Deployment"] for line in metrics), metrics
+    return len(metrics)
 
 
 def signatures():
@@ -59,9 +72,10 @@ ngrok_ca = answer.json()["id"]
 
 for family, issue in {"Vault": vault, "Ngrok": ngrok}.items():
     for _ in range(3):
-        before, signed = invocations(family), signatures()
+        before, signed, issued = invocations(family), signatures(), counted_as_issued(family)
         certificate = issue()
         assert certificate.startswith("ssh-ed25519-cert-v01@openssh.com "), certificate
         assert invocations(family) == before + 1, family
         assert len(signatures() - signed) == 1, family
+        assert counted_as_issued(family) == issued + 1, family
 print("every certificate is one invocation and one signature")
