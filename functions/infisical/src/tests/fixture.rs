@@ -63,6 +63,7 @@ impl Answer {
     pub(crate) fn fails_validation(&self, issues: &[(Value, &str)]) {
         let body = self.json();
         assert_eq!(self.status.as_u16(), 422, "{body}");
+        assert_eq!(body["statusCode"], 422, "{body}");
         assert_eq!(body["error"], "ValidationFailure", "{body}");
         assert!(is_request_id(&body["reqId"]), "{body}");
         let found: Vec<(Value, String)> = body["message"]

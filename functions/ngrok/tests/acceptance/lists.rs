@@ -56,6 +56,27 @@ async fn case_16_a_walk_returns_each_of_one_second_once() {
 }
 
 #[tokio::test]
+async fn each_in_a_list_is_shown_as_it_is_alone() {
+    let world = World::new().await;
+    let authority = world.authority("ed25519").await;
+    for list in LISTS {
+        make(&world, list, &authority).await;
+        let page = world.get(&format!("/{list}")).await.expect(200);
+        let mut members: Vec<_> = page.body.as_object().unwrap().keys().collect();
+        members.sort_unstable();
+        let mut expected = ["next_page_uri", "uri", list];
+        expected.sort_unstable();
+        assert_eq!(members, expected);
+        let items = page.body[list].as_array().unwrap();
+        assert!(!items.is_empty());
+        for item in items {
+            let path = item["uri"].as_str().unwrap().strip_prefix(BASE).unwrap();
+            assert_eq!(*item, world.get(path).await.expect(200).body);
+        }
+    }
+}
+
+#[tokio::test]
 async fn newer_ones_come_first_over_days_and_years() {
     let world = World::new().await;
     let authority = world.authority("ed25519").await;

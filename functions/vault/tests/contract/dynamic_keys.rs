@@ -40,8 +40,9 @@ impl Hosts for Host {
             login.host_keys.clone(),
         );
         self.logins.lock().unwrap().push(login);
-        let line = command.split("ssh-rsa ").nth(1).unwrap();
-        let line = line.split('\'').next().unwrap().to_owned();
+        let (before, key) = command.split_once("ssh-rsa ").unwrap();
+        let options = before.rsplit('\'').next().unwrap();
+        let line = format!("{options}ssh-rsa {}", key.split('\'').next().unwrap());
         let failure = self.failures.lock().unwrap().pop();
         if failure.as_ref().is_none_or(|(_, with_effect)| *with_effect) {
             let mut lines = self.lines.lock().unwrap();
@@ -171,6 +172,8 @@ async fn case_55_56_a_role_reads_back() {
         "key_bits": 2048, "key_option_specs": "", "key_type": "dynamic", "port": 22,
     });
     assert_eq!(data, expected);
+    let listed = set.server.list("ssh/roles").await.data();
+    assert_eq!(listed["key_info"], json!({ "r": { "key_type": "dynamic" } }));
     set.server.delete("ssh/roles/r").await.expect(204);
     set.server.read("ssh/roles/r").await.refused_silently(404);
 }
@@ -239,6 +242,8 @@ async fn case_57_58_a_key_is_lent_and_taken_back() {
         (&json!(true), &json!(2_764_800))
     );
     assert_eq!(set.host.lines(), 1);
+    let line = set.host.lines.lock().unwrap().first().cloned().unwrap();
+    assert!(line.starts_with("no-pty ssh-rsa "), "{line}");
     let (who, keys) = set.host.logins.lock().unwrap()[0].clone();
     assert_eq!(who, "admin@10.1.1.1:22");
     assert!(matches!(keys, HostKeys::Known(keys) if keys.len() == 1));

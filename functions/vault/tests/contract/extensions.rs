@@ -148,6 +148,21 @@ async fn critical_options_are_free_unless_listed() {
 }
 
 #[tokio::test]
+async fn what_a_role_adds_by_itself_need_not_be_listed() {
+    let server = Server::with_role(json!({
+        "allowed_users": "*", "allowed_critical_options": "other", "allowed_extensions": "other",
+        "default_critical_options": { "force-command": "id" }, "default_extensions": { "permit-pty": "" },
+    }))
+    .await;
+    let certificate = server
+        .sign(json!({ "valid_principals": "root" }))
+        .await
+        .certificate();
+    assert_eq!(options(&certificate.critical_options), [("force-command", "id")]);
+    assert_eq!(names(&certificate.extensions), [("permit-pty", "")]);
+}
+
+#[tokio::test]
 async fn host_certificates_have_no_critical_options() {
     let server = Server::with_role(json!({ "allow_host_certificates": true, "allowed_domains": "*" })).await;
     let fields = json!({

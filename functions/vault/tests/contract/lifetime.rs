@@ -102,3 +102,41 @@ async fn ttls_are_read_as_go_reads_them() {
             .refused_with(400, prefix);
     }
 }
+
+#[tokio::test]
+async fn what_is_not_lent_has_no_lease() {
+    let server = Server::with_role(json!({ "allowed_users": "*" })).await;
+    server
+        .write("ssh/config/zeroaddress", json!({ "roles": "r" }))
+        .await
+        .expect(204);
+    let mut replies = vec![
+        server.sign(json!({ "valid_principals": "root" })).await,
+        server.list("ssh/roles").await,
+        server.read("ssh/config/ca").await,
+        server.read("ssh/config/zeroaddress").await,
+        server.write("ssh/lookup", json!({ "ip": "192.0.2.1" })).await,
+        server
+            .write("ssh/verify", json!({ "otp": "verify-echo-request" }))
+            .await,
+    ];
+    server.delete("ssh/config/ca").await.expect(204);
+    replies.push(
+        server
+            .write("ssh/config/ca", json!({ "key_type": "ed25519" }))
+            .await,
+    );
+    for reply in replies {
+        let envelope = reply.expect(200).json();
+        assert_eq!(envelope.as_object().unwrap().len(), 8, "{envelope}");
+        for (name, value) in [
+            ("lease_id", json!("")),
+            ("renewable", json!(false)),
+            ("lease_duration", json!(0)),
+            ("warnings", Value::Null),
+            ("auth", Value::Null),
+        ] {
+            assert_eq!(envelope[name], value, "{name}");
+        }
+    }
+}

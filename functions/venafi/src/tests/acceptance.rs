@@ -212,6 +212,28 @@ async fn case_12_a_large_serial_is_a_text() {
     }
 }
 
+#[tokio::test]
+async fn a_success_says_so() {
+    let fixture = Fixture::new().await;
+    let body = fixture.request(json!({})).await.ok();
+    assert_eq!(
+        body["ProcessingDetails"],
+        json!({"Status": "Pending Issue", "StatusDescription": null})
+    );
+    assert_eq!(
+        body["Response"],
+        json!({"ErrorCode": 0, "ErrorMessage": "", "Success": true})
+    );
+    let guid = text(&body["Guid"]);
+    assert!(
+        guid.starts_with('{') && guid.ends_with('}') && guid.len() == 38,
+        "{guid}"
+    );
+    let issued = fixture.request(json!({"ProcessingTimeout": 10})).await;
+    issued.certificate();
+    assert!(issued.ok().get("CertificateDetails").is_none());
+}
+
 /// The request that the documentation shows.
 fn documented(template: &str) -> Value {
     json!({

@@ -185,6 +185,24 @@ async fn asking_for_one_option_does_not_shake_off_the_other() {
 }
 
 #[tokio::test]
+async fn each_documented_extension_may_be_asked_for() {
+    let fixture = Fixture::new().await;
+    let sections = json!({"AccessControl": control(json!({}))});
+    for name in [
+        "permit-X11-forwarding",
+        "permit-agent-forwarding",
+        "permit-port-forwarding",
+        "permit-pty",
+        "permit-user-rc",
+    ] {
+        let answer = asked(&fixture, sections.clone(), json!({"Extensions": {name: ""}})).await;
+        let certificate = answer.certificate();
+        let extensions: Vec<_> = certificate.fields().extensions.iter().collect();
+        assert_eq!(extensions, [(name, "")]);
+    }
+}
+
+#[tokio::test]
 async fn patterns_match_whole_key_ids() {
     let fixture = Fixture::new().await;
     let sections = json!({"AccessControl": control(json!({
