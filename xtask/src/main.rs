@@ -1,9 +1,11 @@
-//! Tasks: `cargo xtask openapi` writes the OpenAPI documents anew, `cargo xtask bench` measures, and
-//! `cargo xtask package` builds the Lambda functions as they are released.
+//! Tasks: `cargo xtask openapi` writes the OpenAPI documents anew, `cargo xtask coverage` says which tests show what the
+//! founding documents name, `cargo xtask bench` measures, and `cargo xtask package` builds the Lambda functions as they
+//! are released.
 
 #![allow(clippy::disallowed_methods, reason = "tasks read the environment")]
 
 mod bench;
+mod coverage;
 mod package;
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +17,7 @@ fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["openapi"] => openapi(),
+        ["coverage"] | ["coverage", "--check"] => coverage::run(&arguments[1..], repository()),
         ["bench", options @ ..]
             if options
                 .iter()
@@ -24,7 +27,9 @@ fn main() -> Result<()> {
         }
         ["package"] => package::run("arm64", repository()),
         ["package", "--x86-64"] => package::run("x86-64", repository()),
-        _ => bail!("usage: cargo xtask openapi | bench [--quick] [--json] | package [--x86-64]"),
+        _ => bail!(
+            "usage: cargo xtask openapi | coverage [--check] | bench [--quick] [--json] | package [--x86-64]"
+        ),
     }
 }
 
