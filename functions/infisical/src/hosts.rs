@@ -16,6 +16,9 @@ use countersign::{
 /// What a failed condition of a set of writes means, by the place of the write.
 type Meanings = Vec<Option<Problem>>;
 
+/// How often a change of a host is tried when others get in between.
+const TRIES: usize = 8;
+
 fn taken(what: &str, name: &str) -> Problem {
     Problem::bad_request(format!(
         "SSH host with {what} {name} already exists in the project"
@@ -35,13 +38,17 @@ impl Plan {
         self.meanings.push(meaning);
     }
 
-    async fn carry_out(mut self, records: &mut Records) -> Result<(), Problem> {
+    /// Whether it was carried out: not where a write was refused without a meaning, since another request was quicker.
+    async fn carry_out(mut self, records: &mut Records) -> Result<bool, Problem> {
         match records.write(&self.writes).await {
+            Ok(()) => Ok(true),
             Err(StoreError::ConditionFailed(place)) => {
-                let meaning = self.meanings.get_mut(place).and_then(Option::take);
-                Err(meaning.unwrap_or_else(|| Error::from(StoreError::ConditionFailed(place)).into()))
+                match self.meanings.get_mut(place).and_then(Option::take) {
+                    Some(problem) => Err(problem),
+                    None => Ok(false),
+                }
             }
-            outcome => Ok(outcome?),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -86,23 +93,45 @@ pub(crate) async fn register(
     for key in cas {
         plan.add(Write::Check(key, Condition::Present), None);
     }
-    plan.carry_out(records).await?;
-    Ok(host)
+    match plan.carry_out(records).await? {
+        true => Ok(host),
+        // One of its CAs was removed meanwhile.
+        false => Err(Error::from(StoreError::ConditionFailed(0)).into()),
+    }
 }
 
-/// Changes a host: what `input` does not name stays.
+/// Changes a host: what `input` does not name stays, also what another request changes at the same time.
 pub(crate) async fn update(
     records: &mut Records,
     project: &Project,
     kept: &Kept<Host>,
     input: UpdateHost,
 ) -> Result<Host, Problem> {
+    if let Some(mappings) = &input.login_mappings {
+        mappings::check(records, project, mappings).await?;
+    }
+    let mut kept = kept.clone();
+    for _ in 0..TRIES {
+        if let Some(host) = change(records, &kept, input.clone()).await? {
+            return Ok(host);
+        }
+        let key = kept.value.key();
+        let message = format!("SSH host with ID '{}' not found", kept.value.id);
+        let found = records.find::<Host>(&key).await?;
+        kept = found.ok_or_else(|| Problem::not_found(message))?;
+    }
+    Err(Error::Conflict("the host is being changed by other requests; try again".into()).into())
+}
+
+/// The host as changed; `None` where somebody else changed it first.
+async fn change(
+    records: &mut Records,
+    kept: &Kept<Host>,
+    input: UpdateHost,
+) -> Result<Option<Host>, Problem> {
     let old = &kept.value;
     let mut host = old.clone();
-    if let Some(mappings) = input.login_mappings {
-        mappings::check(records, project, &mappings).await?;
-        host.login_mappings = mappings;
-    }
+    host.login_mappings = input.login_mappings.unwrap_or(host.login_mappings);
     if let Some(alias) = input.alias {
         host.alias = Some(alias).filter(|alias| !alias.is_empty());
     }
@@ -128,8 +157,7 @@ pub(crate) async fn update(
             plan.add(removal(&alias), None);
         }
     }
-    plan.carry_out(records).await?;
-    Ok(host)
+    Ok(plan.carry_out(records).await?.then_some(host))
 }
 
 /// Removes a host. Its certificates stay listed.

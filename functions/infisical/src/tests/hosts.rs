@@ -73,6 +73,38 @@ async fn a_change_keeps_what_it_does_not_name() {
 }
 
 #[tokio::test]
+async fn changes_at_the_same_time_are_all_made() {
+    let mut fixture = Fixture::new().await;
+    let admin = fixture.user("admin").await;
+    let path = fixture.host_path("");
+    let (alias, user_ttl, host_ttl) = (
+        json!({"alias": "front"}),
+        json!({"userCertTtl": "2h"}),
+        json!({"hostCertTtl": "30d"}),
+    );
+    let (mappings, hostname) = (
+        json!({"loginMappings": []}),
+        json!({"hostname": "front.example.com"}),
+    );
+    let answers = tokio::join!(
+        fixture.patch(&path, &admin, &alias),
+        fixture.patch(&path, &admin, &user_ttl),
+        fixture.patch(&path, &admin, &host_ttl),
+        fixture.patch(&path, &admin, &mappings),
+        fixture.patch(&path, &admin, &hostname),
+    );
+    for answer in [answers.0, answers.1, answers.2, answers.3, answers.4] {
+        answer.ok();
+    }
+    let host = fixture.get(&path, &admin).await.ok();
+    for change in [alias, user_ttl, host_ttl, mappings, hostname] {
+        for (name, value) in change.as_object().unwrap() {
+            assert_eq!(host[name], *value, "{host}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_roles_may_not_do_to_hosts() {
     let mut fixture = Fixture::new().await;
     let (bob, machine) = (fixture.user("bob").await, fixture.machine("m-id").await);
