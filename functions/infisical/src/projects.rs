@@ -3,13 +3,13 @@
 use crate::{
     algorithm::KeyAlgorithm,
     error::Problem,
-    model::{Project, ProjectName, ProjectSlug},
+    model::{Membership, Project, ProjectName, ProjectSlug},
     names,
     records::{Kept, Records, Stored},
 };
 use countersign::{
     Error,
-    store::{StoreError, Write},
+    store::{Query, StoreError, Table, Write},
 };
 use std::collections::BTreeMap;
 
@@ -68,17 +68,15 @@ pub(crate) async fn store(records: &mut Records, project: &Project, more: &[Writ
 }
 
 /// The id of the project that a set-up document calls `name`; made, if it is not there. Two documents at the same time
-/// make one project.
+/// make one project. One that somebody has made for themselves is none of the operator's, whatever its name: its maker
+/// administers it, and would decide who gets into the hosts of the document.
 pub(crate) async fn named(records: &mut Records, name: &str) -> Result<String, Problem> {
     for _ in 0..TRIES {
         if let Some(known) = records.find::<ProjectName>(&ProjectName::key_of(name)).await? {
             return Ok(known.value.project_id);
         }
-        // One that was made by other means has not claimed its name.
-        let all: Vec<Kept<Project>> = records.list(Project::PARTITION).await?;
-        let known = all.into_iter().find(|project| project.value.name == name);
-        let (id, made) = match known {
-            Some(known) => (known.value.id, None),
+        let (id, made) = match without_members(records, name).await? {
+            Some(id) => (id, None),
             None => {
                 let made = draft(records, name, None, None)?;
                 (made.id.clone(), Some(made))
@@ -105,4 +103,20 @@ pub(crate) async fn named(records: &mut Records, name: &str) -> Result<String, P
         }
     }
     Err(Error::Conflict("the project is being made by other requests; try again".into()).into())
+}
+
+/// The id of a project that has `name` and no members: it was made with a token of the account, and has not claimed its
+/// name.
+async fn without_members(records: &Records, name: &str) -> Result<Option<String>, Error> {
+    let all: Vec<Kept<Project>> = records.list(Project::PARTITION).await?;
+    for project in all.into_iter().filter(|project| project.value.name == name) {
+        let any = Query {
+            limit: 1,
+            ..Query::partition(Table::Roles, Membership::partition(&project.value.id))
+        };
+        if records.services.store.query(&any).await?.is_empty() {
+            return Ok(Some(project.value.id));
+        }
+    }
+    Ok(None)
 }

@@ -32,8 +32,13 @@ pub(crate) struct Membership {
 
 impl Membership {
     pub(crate) fn key_of(project_id: &str, kind: ActorKind, actor_id: &str) -> Key {
-        let partition = format!("infisical/project/{project_id}/member");
-        Key::new(Table::Roles, partition, format!("{}/{actor_id}", kind.name()))
+        let actor = format!("{}/{actor_id}", kind.name());
+        Key::new(Table::Roles, Self::partition(project_id), actor)
+    }
+
+    /// Where the members of a project lie.
+    pub(crate) fn partition(project_id: &str) -> String {
+        format!("infisical/project/{project_id}/member")
     }
 }
 

@@ -147,6 +147,29 @@ async fn a_project_that_was_made_otherwise_is_found_by_its_name() {
 }
 
 #[tokio::test]
+async fn a_project_that_somebody_made_for_themselves_is_not_taken_for_the_operators() {
+    let mut fixture = Fixture::new().await;
+    let bob = fixture.user("bob").await;
+    let machine = fixture.machine("m-id").await;
+    let mut theirs = Vec::new();
+    for token in [&bob, &machine] {
+        let body = json!({"projectName": "next", "type": "ssh"});
+        let made = fixture.post("/api/v1/projects", token, &body).await.ok();
+        theirs.push(text(&made["project"]["id"]));
+    }
+    let body = json!({"projects": [{"name": "next", "hosts": [{"hostname": "db.example.com"}]}]});
+    let first = fixture.post(APPLY, &fixture.root, &body).await.ok();
+    let id = text(&first["projects"][0]["id"]);
+    assert!(!theirs.contains(&id), "{id}");
+    for token in [&bob, &machine] {
+        let answer = fixture.get(&format!("/api/v1/projects/{id}"), token).await;
+        assert_eq!(answer.json()["error"], "ProjectMembershipNotFound");
+    }
+    let again = fixture.post(APPLY, &fixture.root, &body).await.ok();
+    assert_eq!(again, first);
+}
+
+#[tokio::test]
 async fn a_chosen_client_secret_has_some_length() {
     let fixture = Fixture::new().await;
     let spec = |secret: &str| json!({"projects": [{"name": "prod", "identities": [{"name": "x", "clientSecret": secret}]}]});
