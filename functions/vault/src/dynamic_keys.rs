@@ -2,13 +2,13 @@
 
 use crate::{
     error::Failure,
-    leases::{self, End, Lease, Lent, State, Stored},
+    leases::{self, Lease, Lent, State, Stored},
     mounts::Mount,
     ssh::{host_keys::KnownHosts, host_login, role::DynamicRole},
 };
 use countersign::{
     Error, Services,
-    access::Token,
+    access::{self, Token},
     hosts::{HostError, HostKeys, HostLogin},
     random,
     signer::private_key::GeneratedKey,
@@ -42,6 +42,11 @@ impl InstalledKey {
     /// The name of the private key that takes it off again.
     pub(crate) fn admin_key(&self) -> &str {
         &self.admin_key
+    }
+
+    /// The host that it is on.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -128,9 +133,9 @@ pub(crate) async fn lend(
             HostError::HostKey(_) | HostError::Login | HostError::Unreachable(_) => {
                 leases::forget(services, &stored).await
             }
-            HostError::Command(_) => leases::end(services, stored, End::Regular).await,
-            // The caller has waited long enough.
-            HostError::TimedOut => leases::mark(services, stored)
+            HostError::Command(Some(_)) => withdraw(services, &login, &key, &pending.id).await,
+            // It may still be at work on the host, so that nothing could be taken away for good yet.
+            HostError::Command(None) | HostError::TimedOut => leases::mark(services, stored)
                 .await
                 .map(drop)
                 .map_err(Failure::from),
@@ -143,14 +148,38 @@ pub(crate) async fn lend(
     match activate(services, &stored, order.token).await {
         Ok(lease) => Ok((lease, pair.to_pem())),
         Err(error) => {
-            let _ = leases::end(services, stored, End::Regular).await;
+            // What fails here is the reaper's.
+            let _ = withdraw(services, &login, &key, &pending.id).await;
             Err(error.into())
         }
     }
 }
 
-/// The key is there: from now on the lease counts.
+/// Takes away what was installed just now, whatever has become of its lease, and forgets that. Where it does not work
+/// the lease is as it was, and soon due.
+async fn withdraw(
+    services: &Services,
+    login: &HostLogin,
+    key: &InstalledKey,
+    lease: &str,
+) -> Result<(), Failure> {
+    run(services, login, key, "uninstall").await.map_err(|error| {
+        failed(
+            "error removing public key from authorized_keys file in target",
+            &error,
+        )
+    })?;
+    match leases::read(services, lease).await? {
+        Some(stored) => leases::forget(services, &stored).await,
+        None => Ok(()),
+    }
+}
+
+/// The key is there: from now on the lease counts, unless somebody has ended it, or its token, in the meantime.
 async fn activate(services: &Services, stored: &Stored, token: &Token) -> Result<Lease, Error> {
+    if access::lookup_hash(services, &token.hash).await?.is_none() {
+        return Err(Error::PermissionDenied);
+    }
     let mut lease = stored.lease.clone();
     let end = lease.expires_at;
     if let Lent::DynamicKey { state, due_at, .. } = &mut lease.lent {
@@ -160,7 +189,7 @@ async fn activate(services: &Services, stored: &Stored, token: &Token) -> Result
     match services.store.write(&stored.replaced_by(&lease)?).await {
         Ok(()) => Ok(lease),
         Err(StoreError::ConditionFailed(_)) => Err(Error::Conflict(
-            "the key took too long to install, and is taken away again".into(),
+            "the lease was ended while its key was being installed; the key is taken away again".into(),
         )),
         Err(error) => Err(error.into()),
     }

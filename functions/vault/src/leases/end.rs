@@ -7,6 +7,8 @@ use countersign::{
     audit::Decision,
     store::{Query, StoreError, Table},
 };
+use http::StatusCode;
+use std::time::Duration;
 
 /// How often a conditional change is tried when others get in between.
 const TRIES: usize = 8;
@@ -26,12 +28,34 @@ pub(crate) enum End {
 /// Takes back what `stored` lent, and forgets it. First of all it is marked as ending, so that it can be renewed no
 /// more, and so that the reaper goes on where this is cut short.
 ///
+/// A key that is being installed just now cannot be taken away yet: who installs it finds the mark, and takes it away
+/// again instead of handing it out.
+///
 /// # Errors
-/// Where the key cannot be taken off its host; where the store fails.
+/// Where the key cannot be taken off its host; 503 where it is not there yet; where the store fails.
 pub(crate) async fn end(services: &Services, stored: Stored, how: End) -> Result<(), Failure> {
     let Some(stored) = mark(services, stored).await? else {
         return Ok(());
     };
+    if let Lent::DynamicKey {
+        state: State::Abandoned,
+        due_at,
+        ..
+    } = stored.lease.lent
+    {
+        return match how {
+            End::Forced => Ok(()),
+            End::Regular => Err(Failure {
+                retry_after: Some(Duration::from_secs(
+                    due_at.saturating_sub(services.clock.now()).max(1),
+                )),
+                ..Failure::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "a key is being installed just now; nobody will be given it, and it is taken away at once",
+                )
+            }),
+        };
+    }
     if let Lent::DynamicKey { key, .. } = &stored.lease.lent
         && let Err(failure) = dynamic_keys::uninstall(services, &stored.lease.mount, key).await
     {
@@ -86,7 +110,8 @@ pub(crate) async fn of_token(services: &Services, hash: &str) -> Result<Vec<Stor
     Ok(found)
 }
 
-/// Marks a lease as ending, and due now; `None` where somebody else has ended it.
+/// Marks a lease as ending, and due now; as abandoned where its key is being installed, and may come to lie on the host
+/// until the lease is due. `None` where somebody else has ended it.
 pub(crate) async fn mark(services: &Services, mut stored: Stored) -> Result<Option<Stored>, Error> {
     for _ in 0..TRIES {
         let now = services.clock.now();
@@ -96,6 +121,16 @@ pub(crate) async fn mark(services: &Services, mut stored: Stored) -> Result<Opti
             Lent::DynamicKey {
                 state: State::Ending, ..
             } => return Ok(Some(stored)),
+            Lent::DynamicKey {
+                state: State::Abandoned,
+                due_at,
+                ..
+            } if now < *due_at => return Ok(Some(stored)),
+            Lent::DynamicKey {
+                state: state @ State::Pending,
+                due_at,
+                ..
+            } if now < *due_at => *state = State::Abandoned,
             Lent::DynamicKey { state, due_at, .. } => {
                 *state = State::Ending;
                 *due_at = now;
@@ -116,7 +151,10 @@ pub(crate) async fn mark(services: &Services, mut stored: Stored) -> Result<Opti
 }
 
 /// Lets the reaper try again, later each time.
-async fn postpone(services: &Services, stored: &Stored) -> Result<(), Error> {
+///
+/// # Errors
+/// Where the store fails.
+pub(super) async fn postpone(services: &Services, stored: &Stored) -> Result<(), Error> {
     let mut lease = stored.lease.clone();
     if let Lent::DynamicKey { due_at, failures, .. } = &mut lease.lent {
         let pause = FIRST_PAUSE_SECS.saturating_mul(1 << (*failures).min(10));

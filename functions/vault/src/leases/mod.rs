@@ -73,6 +73,9 @@ pub(crate) enum Lent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
+    /// It is being installed, and nobody wants it any more. Only who installs it can know when there is something to
+    /// take away; when it is due, the reaper does.
+    Abandoned,
     /// Its owner has it.
     Active,
     /// It is being taken away.

@@ -245,9 +245,20 @@ async fn remount(call: &Call) -> Result<Answer, Failure> {
             "both 'from' and 'to' path must be specified as a string",
         ));
     }
+    // As in the real product, whatever a mount has lent ends when it moves: leases are found by its path.
+    let moved = mounts::read(&*call.services.store, from.trim_matches('/')).await?;
+    let end_all = async || match &moved {
+        Some((mount, _)) => {
+            leases::end_all(&call.services, &mount.path, Some(&mount.uuid), End::Regular).await
+        }
+        None => Ok(()),
+    };
+    end_all().await?;
     mounts::rename(&call.services, from, to)
         .await
         .map_err(Failure::plain)?;
+    // And what a request that was under way has put on record since.
+    end_all().await?;
     let id = random::uuid(&*call.services.random)?;
     let migration = Migration {
         source_mount: format!("{}/", from.trim_matches('/')),

@@ -264,6 +264,9 @@ pub(super) async fn end(services: &Services, hash: &str) -> Result<(), Failure> 
     let leases = marked(services, leases).await?;
     revoke(services, hash).await?;
     take_back(services, leases).await;
+    // What a request that was under way has put on record since. One that comes later finds no token any more.
+    let late = leases::of_token(services, hash).await?;
+    take_back(services, late).await;
     Ok(())
 }
 
@@ -321,11 +324,15 @@ async fn revoke_alone(call: &Call) -> Result<Answer, Failure> {
     let secret = given(call)?;
     refuse_batch(call, &secret).await?;
     let hash = secret.hash();
-    let mut leases = leases::of_token(&call.services, &hash).await?;
-    leases.retain(|stored| stored.lease.token == hash);
-    let leases = marked(&call.services, leases).await?;
+    let own = async || {
+        let mut leases = leases::of_token(&call.services, &hash).await?;
+        leases.retain(|stored| stored.lease.token == hash);
+        Ok::<_, Failure>(leases)
+    };
+    let leases = marked(&call.services, own().await?).await?;
     if revoke_orphan(&call.services, &hash).await? {
         take_back(&call.services, leases).await;
+        take_back(&call.services, own().await?).await;
         Ok(Answer::nothing())
     } else {
         Err(Failure::user("token to revoke not found"))

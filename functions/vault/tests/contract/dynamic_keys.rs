@@ -5,12 +5,17 @@ use crate::support::{NOW, ROOT, Server, key};
 use countersign::{
     authority::KeySpec,
     hosts::{HostError, HostKeys, HostLogin, Hosts},
+    store::{
+        Query, Store, Table,
+        faulty::{Fail, Fault, Operation},
+    },
 };
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
 };
+use tokio::sync::oneshot;
 
 /// A host: the lines of its authorized keys, and what it does next.
 #[derive(Default)]
@@ -18,12 +23,23 @@ struct Host {
     lines: Mutex<BTreeSet<String>>,
     failures: Mutex<Vec<(HostError, bool)>>,
     logins: Mutex<Vec<(String, HostKeys)>>,
+    /// What stands in the addresses of hosts that never answer.
+    away: Mutex<Option<&'static str>>,
+    /// What the next installation waits for before it begins: it says that it is there, and is let on.
+    gate: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
 impl Host {
     /// Fails the next command; it has its effect all the same or not.
     fn fail(&self, error: HostError, with_effect: bool) {
         self.failures.lock().unwrap().push((error, with_effect));
+    }
+
+    /// Holds the next installation: tells when it is there, and lets it on.
+    fn hold(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((here, is_here), (go_on, go)) = (oneshot::channel(), oneshot::channel());
+        *self.gate.lock().unwrap() = Some((here, go));
+        (is_here, go_on)
     }
 
     fn lines(&self) -> usize {
@@ -39,7 +55,20 @@ impl Hosts for Host {
             format!("{}@{}", login.user, login.address),
             login.host_keys.clone(),
         );
+        let is_away = self
+            .away
+            .lock()
+            .unwrap()
+            .is_some_and(|part| login.0.contains(part));
         self.logins.lock().unwrap().push(login);
+        if is_away {
+            return Err(HostError::Unreachable("away".into()));
+        }
+        let gate = self.gate.lock().unwrap().take();
+        if let Some((here, go)) = gate {
+            here.send(()).unwrap();
+            go.await.unwrap();
+        }
         let (before, key) = command.split_once("ssh-rsa ").unwrap();
         let options = before.rsplit('\'').next().unwrap();
         let line = format!("{options}ssh-rsa {}", key.split('\'').next().unwrap());
@@ -117,6 +146,17 @@ impl Set {
         countersign_vault::end_leases(&self.server.services)
             .await
             .unwrap();
+    }
+
+    /// How many records of leases there are, over or not, and of when they are due.
+    async fn records(&self) -> usize {
+        let shards = (0..16).map(|shard| format!("lease/{shard:x}"));
+        let mut found = 0;
+        for partition in shards.chain(["lease-due".to_owned()]) {
+            let query = Query::partition(Table::Access, partition);
+            found += self.server.store.inner().query(&query).await.unwrap().len();
+        }
+        found
     }
 
     async fn is_known(&self, lease: &str) -> bool {
@@ -370,9 +410,10 @@ async fn a_key_that_was_installed_without_an_answer_is_taken_away() {
     let set = Set::with_role(json!({})).await;
     set.host.fail(HostError::TimedOut, true);
     set.creds().await.refused_with(500, "did not answer in time");
-    assert_eq!(set.host.lines(), 1);
-    set.sweep_at(NOW).await;
-    assert_eq!(set.host.lines(), 0);
+    set.sweep_at(NOW + 119).await;
+    assert_eq!(set.host.lines(), 1, "the host may still be at work");
+    set.sweep_at(NOW + 120).await;
+    assert_eq!((set.host.lines(), set.records().await), (0, 0));
 }
 
 #[tokio::test]
@@ -538,4 +579,177 @@ async fn a_key_ends_with_its_token_and_with_its_mount() {
     set.server.read("ssh/roles/r").await.expect(200);
     set.server.delete("sys/mounts/ssh").await.expect(204);
     assert_eq!(set.host.lines(), 0);
+}
+
+#[tokio::test]
+async fn what_is_ended_while_it_is_installed_does_not_stay_on_its_host() {
+    let set = Set::with_role(json!({})).await;
+    let policy = "path \"ssh/creds/*\" { capabilities = [\"update\"] }";
+    let token = set.server.token_with(policy).await;
+    for (method, path, status) in [
+        ("PUT", "sys/leases/revoke-prefix/ssh", 503),
+        ("PUT", "sys/leases/revoke-force/ssh", 204),
+        ("DELETE", "sys/mounts/ssh", 503),
+        ("PUT", "auth/token/revoke", 204),
+    ] {
+        let (is_here, go_on) = set.host.hold();
+        let end = async {
+            is_here.await.unwrap();
+            for _ in 0..2 {
+                let body = json!({ "token": token });
+                let reply = set.server.call_as(ROOT, method, path, body).await;
+                assert_eq!(reply.status, status, "{path}: {}", reply.text());
+            }
+            go_on.send(()).unwrap();
+        };
+        let (reply, ()) = tokio::join!(set.creds_as(&token), end);
+        assert!(
+            [403, 409].contains(&reply.status.as_u16()),
+            "{path}: {}",
+            reply.text()
+        );
+        assert_eq!((set.host.lines(), set.records().await), (0, 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_dies_after_its_lease_was_ended_leaves_the_key_to_the_reaper() {
+    let set = Set::with_role(json!({})).await;
+    let (is_here, go_on) = set.host.hold();
+    let request = async {
+        // It is never heard of again.
+        tokio::select! {
+            _ = set.creds() => panic!("it answered"),
+            () = async {
+                is_here.await.unwrap();
+                set.server.write("sys/leases/revoke-prefix/ssh", json!({})).await.expect(503);
+            } => {}
+        }
+    };
+    request.await;
+    drop(go_on);
+    set.host.lines.lock().unwrap().clear();
+    set.host.lines.lock().unwrap().insert("unknown".into());
+    let before = set.host.logins.lock().unwrap().len();
+    set.sweep_at(NOW + 120).await;
+    assert_eq!(
+        set.host.logins.lock().unwrap().len(),
+        before + 1,
+        "somebody looks"
+    );
+    assert_eq!(set.records().await, 0);
+}
+
+/// The two ways in which a write fails; a read has one, since whether it took place does not matter.
+const WRITES: [(Operation, Fail); 2] = [(Operation::Write, Fail::Before), (Operation::Write, Fail::After)];
+
+/// Every write and every read on the way fails once. However that ends, after the reaper's time nothing is
+/// on the host without a lease, and there is no lease without its key.
+#[tokio::test]
+async fn no_fault_of_the_store_leaves_a_key_without_a_lease() {
+    let set = Set::with_role(json!({})).await;
+    for (operation, fail) in WRITES.into_iter().chain([(Operation::Read, Fail::Before)]) {
+        for nth in 1.. {
+            set.server.clock.set(NOW);
+            let fault = operation.on(Table::Access);
+            set.server.store.fail_nth(fault, nth, fail, Fault::Unavailable);
+            let reply = set.creds().await;
+            let is_through = !set.server.store.is_healed();
+            set.server.store.heal();
+            let place = format!("{operation:?} {nth} {fail:?}: {}", reply.text());
+            if is_through {
+                assert_eq!(reply.status, 200, "{place}");
+                set.server
+                    .write("sys/leases/revoke-prefix/ssh", json!({}))
+                    .await
+                    .expect(204);
+            } else {
+                assert_eq!(reply.status, 503, "{place}");
+                set.sweep_at(NOW + 121).await;
+            }
+            assert_eq!((set.host.lines(), set.records().await), (0, 0), "{place}");
+            if is_through {
+                assert!(nth > 1);
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_fault_of_the_store_loses_a_lease_that_ends() {
+    let set = Set::with_role(json!({})).await;
+    for by_reaper in [false, true] {
+        let reads = [Operation::Read, Operation::Query].map(|operation| (operation, Fail::Before));
+        for (operation, fail) in WRITES.into_iter().chain(reads) {
+            for nth in 1.. {
+                set.server.clock.set(NOW);
+                let id = set.lease().await;
+                let fault = operation.on(Table::Access);
+                set.server.store.fail_nth(fault, nth, fail, Fault::Unavailable);
+                if by_reaper {
+                    set.server.clock.set(NOW + 2_764_800);
+                    let _ = countersign_vault::end_leases(&set.server.services).await;
+                } else {
+                    let body = json!({ "lease_id": id });
+                    set.server.write("sys/leases/revoke", body).await;
+                }
+                let is_through = !set.server.store.is_healed();
+                set.server.store.heal();
+                let place = format!("{by_reaper} {operation:?} {nth} {fail:?}");
+                // A key on the host has its lease at every moment.
+                assert!(set.host.lines() == 0 || set.records().await >= 2, "{place}");
+                set.sweep_at(NOW + 2_764_800).await;
+                set.sweep_at(NOW + 2_764_900).await;
+                assert_eq!((set.host.lines(), set.records().await), (0, 0), "{place}");
+                if is_through {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_away_keeps_no_other_waiting() {
+    let set = Set::with_role(json!({})).await;
+    let ask = async |ip: &str| {
+        set.server
+            .write("ssh/creds/r", json!({ "ip": ip }))
+            .await
+            .expect(200);
+    };
+    for _ in 0..33 {
+        ask("10.1.1.1").await;
+    }
+    set.server.clock.set(NOW + 1);
+    ask("10.2.2.2").await;
+    *set.host.away.lock().unwrap() = Some("10.1.1.1");
+    let before = set.host.logins.lock().unwrap().len();
+    set.sweep_at(NOW + 1 + 2_764_800).await;
+    assert_eq!(set.host.lines(), 33, "the other host's is gone");
+    let logins = set.host.logins.lock().unwrap().len() - before;
+    assert_eq!(logins, 3, "who is away is not tried again and again");
+    // Once it is back, all of its keys go.
+    *set.host.away.lock().unwrap() = None;
+    for minute in 1..5 {
+        set.sweep_at(NOW + 1 + 2_764_800 + 60 * minute).await;
+    }
+    assert_eq!((set.host.lines(), set.records().await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_mount_that_moves_takes_its_keys_back_first() {
+    let set = Set::with_role(json!({})).await;
+    set.creds().await.expect(200);
+    let remount = async || {
+        let body = json!({ "from": "ssh", "to": "moved" });
+        set.server.write("sys/remount", body).await
+    };
+    set.host.fail(HostError::Unreachable("away".into()), false);
+    remount().await.refused_with(500, "error removing public key");
+    set.server.read("ssh/roles/r").await.expect(200);
+    remount().await.expect(200);
+    assert_eq!((set.host.lines(), set.records().await), (0, 0));
+    set.server.delete("sys/mounts/moved").await.expect(204);
 }

@@ -1,6 +1,10 @@
 //! Roles of type `otp`, `creds`, `verify`, `lookup` and `config/zeroaddress`: cases 1 to 42, 146.
 
 use crate::support::{NOW, Server};
+use countersign::store::{
+    Table,
+    faulty::{Fail, Fault, Operation},
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -446,9 +450,65 @@ async fn case_146_a_role_for_passwords_signs_nothing() {
         .refused_by_user_error("cert_type 'user' is not allowed by role");
 }
 
-/// Two processes on the same tables, each with a hundred callers.
+/// Every read and every write on the way fails once, both ways.
+#[tokio::test]
+async fn no_fault_of_the_store_lets_a_password_work_twice() {
+    let server = otp_server(json!({})).await;
+    let ask = async || server.write("ssh/creds/r", json!({ "ip": "52.207.1.1" })).await;
+    for fail in [Fail::Before, Fail::After] {
+        for operation in [Operation::Write, Operation::Read] {
+            for nth in 1..6 {
+                // Asked for: a password that was given works, once; else there is an error that can be tried again.
+                let fault = operation.on(Table::Access);
+                server.store.fail_nth(fault, nth, fail, Fault::Unavailable);
+                let reply = ask().await;
+                let was_hit = server.store.is_healed();
+                server.store.heal();
+                assert_eq!(
+                    reply.status,
+                    if was_hit { 503 } else { 200 },
+                    "{operation:?} {nth}"
+                );
+                assert_eq!(reply.text().contains("\"key\""), !was_hit);
+
+                let answer = ask().await.expect(200).json();
+                let key = answer["data"]["key"].as_str().unwrap().to_owned();
+                server.store.fail_nth(fault, nth, fail, Fault::Unavailable);
+                let first = verify(&server, &key).await.status.as_u16();
+                let was_hit = server.store.is_healed();
+                server.store.heal();
+                let second = verify(&server, &key).await.status.as_u16();
+                let is_used_up = operation == Operation::Write && fail == Fail::After;
+                let expected = match (was_hit, is_used_up) {
+                    (false, _) => (200, 400),
+                    (true, false) => (503, 200),
+                    (true, true) => (503, 400),
+                };
+                assert_eq!((first, second), expected, "{operation:?} {nth} {fail:?}");
+                verify(&server, &key).await.refused_by_user_error("OTP not found");
+
+                // Taken back: an error, or a password that is good for nothing.
+                let answer = ask().await.expect(200).json();
+                let key = answer["data"]["key"].as_str().unwrap().to_owned();
+                let revoke = async || {
+                    let body = json!({ "lease_id": answer["lease_id"] });
+                    server.write("sys/leases/revoke", body).await.status.as_u16()
+                };
+                server.store.fail_nth(fault, nth, fail, Fault::Unavailable);
+                let status = revoke().await;
+                let was_hit = server.store.is_healed();
+                server.store.heal();
+                assert_eq!(status, if was_hit { 503 } else { 204 });
+                assert_eq!(revoke().await, 204);
+                verify(&server, &key).await.refused_by_user_error("OTP not found");
+            }
+        }
+    }
+}
+
+/// Two routers in one process, each with a hundred callers; two processes are among the tests of the whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_200_verifications_from_two_processes_one_succeeds() {
+async fn of_200_verifications_through_two_routers_one_succeeds() {
     let server = Arc::new(otp_server(json!({})).await);
     let other = countersign_vault::standalone(server.services.clone());
     let other = Arc::new(Server {
