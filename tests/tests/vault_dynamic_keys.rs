@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod server_process;
+
 use anyhow::{Context, Result, ensure};
 use axum::{
     body::{Body, to_bytes},
@@ -12,17 +14,20 @@ use countersign::{
     access::create_root,
     audit::MemoryLog,
     clock::{Clock, FixedClock, SystemClock},
-    hosts::{HostError, HostLogin, Hosts},
     random::SystemRandomSource,
     signer::local::LocalKeyring,
     store::embedded::Embedded,
     types::SecretToken,
 };
 use countersign_hosts::SshHosts;
-use countersign_tests::{Identity, KeyFile, KeyType, LoginOutcome, Sshd, certify, current_user, make_key};
+use countersign_tests::{
+    AwsDouble, Identity, KeyFile, KeyType, LoginOutcome, Sshd, certify, current_user, make_key, run,
+};
 use serde_json::{Value, json};
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
+use server_process::ServerProcess;
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command, sync::Arc, time::Duration};
 use tempfile::TempDir;
+use tokio::task::spawn_blocking;
 use tower::ServiceExt;
 
 const ROOT: &str = "csn_root-token-of-the-dynamic-keys-test";
@@ -104,18 +109,31 @@ struct Server {
 impl Server {
     async fn new() -> Result<Self> {
         let random = SystemRandomSource::default();
-        let clock = Arc::new(FixedClock::at(SystemClock.now()));
-        let mut services = Services::new(
+        let services = Services::new(
             Arc::new(Embedded::in_memory().await),
             Arc::new(LocalKeyring::in_memory(&random)?),
-            clock.clone(),
+            Arc::new(SystemClock),
             Arc::new(random),
             Arc::new(MemoryLog::default()),
         );
+        let server = Self::of(services);
+        server.found().await?;
+        Ok(server)
+    }
+
+    /// One that `services` make, but for the time.
+    fn of(mut services: Services) -> Self {
+        let clock = Arc::new(FixedClock::at(SystemClock.now()));
+        services.clock = clock.clone();
         services.hosts = Arc::new(SshHosts::new(clock.clone()));
-        create_root(&services, Some(SecretToken::new(ROOT))).await?;
-        countersign_vault::mounts::seed(&services).await?;
-        Ok(Self { services, clock })
+        Self { services, clock }
+    }
+
+    /// Makes the root token and the mount.
+    async fn found(&self) -> Result<()> {
+        create_root(&self.services, Some(SecretToken::new(ROOT))).await?;
+        countersign_vault::mounts::seed(&self.services).await?;
+        Ok(())
     }
 
     async fn call(&self, path: &str, body: Value) -> (u16, Value) {
@@ -130,6 +148,15 @@ impl Server {
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
+    async fn read(&self, path: &str) -> Result<(u16, Value)> {
+        let request = Request::get(format!("/v1/{path}")).header("x-vault-token", ROOT);
+        let router = countersign_vault::standalone(self.services.clone());
+        let response = router.oneshot(request.body(Body::empty())?).await?;
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await?;
+        Ok((status, serde_json::from_slice(&body)?))
+    }
+
     /// Writes the key and the role `r` for `host`.
     async fn prepare(&self, host: &Host, host_key: &str) -> Result<()> {
         let key = fs::read_to_string(host.admin.path())?;
@@ -142,10 +169,7 @@ impl Server {
         let (status, body) = self.call("ssh/roles/r", role.clone()).await;
         ensure!(status == 204, "{body}");
         // The script of our own, for a home directory that is not in /home.
-        let read = Request::get("/v1/ssh/roles/r").header("x-vault-token", ROOT);
-        let router = countersign_vault::standalone(self.services.clone());
-        let response = router.oneshot(read.body(Body::empty()).unwrap()).await?;
-        let read: Value = serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await?)?;
+        let (_, read) = self.read("ssh/roles/r").await?;
         let own = read["data"]["install_script"].as_str().context("a script")?;
         let target = host.authorized_keys();
         let script = format!("#!/bin/sh\nset -- \"$1\" \"$2\" '{}'\n{own}", target.display());
@@ -248,38 +272,49 @@ async fn a_host_that_is_not_there_or_knows_no_admin_is_a_clear_error() -> Result
     Ok(())
 }
 
-/// Installs for real, and is never heard of again.
-struct Dying(SshHosts);
-
-#[async_trait::async_trait]
-impl Hosts for Dying {
-    async fn run(&self, login: &HostLogin, command: &str, input: &[u8]) -> Result<(), HostError> {
-        self.0.run(login, command, input).await?;
-        std::future::pending().await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_dies_between_installing_and_answering_leaves_the_key_to_the_reaper() -> Result<()> {
+async fn a_server_killed_between_installing_and_answering_leaves_the_key_to_the_reaper() -> Result<()> {
     let host = Host::start(false)?;
-    let server = Server::new().await?;
+    let tables = AwsDouble::start().await?;
+    let server = Server::of(server_process::services(&tables.endpoint()));
+    server.found().await?;
     server.prepare(&host, &host.host_key).await?;
-    let mut dying = server.services.clone();
-    dying.hosts = Arc::new(Dying(SshHosts::new(server.clock.clone())));
-    let doomed = Server {
-        services: dying,
-        clock: server.clock.clone(),
-    };
-    let request = tokio::spawn(async move { doomed.creds().await });
-    while host.is_as_before() {
-        ensure!(!request.is_finished(), "it answered");
-        tokio::task::yield_now().await;
-    }
-    request.abort();
-    countersign_reaper::sweep(&server.services).await?;
-    ensure!(!host.is_as_before(), "it may still be at work");
-    server.clock.set(server.clock.now() + 120);
-    countersign_reaper::sweep(&server.services).await?;
+    let doomed = ServerProcess::start(&tables)?;
+    // The host kills it, once the key is there.
+    let (_, role) = server.read("ssh/roles/r").await?;
+    let own = role["data"]["install_script"].as_str().context("a script")?;
+    let kill = format!("[ \"$1\" = uninstall ] || kill -9 {}", doomed.id());
+    let script = json!({ "install_script": format!("#!/bin/sh\n(\n{own}\n)\n{kill}\n") });
+    let mut role = role["data"].clone();
+    role.as_object_mut()
+        .context("a role")?
+        .extend(script.as_object().cloned().unwrap_or_default());
+    let (status, body) = server.call("ssh/roles/r", role).await;
+    ensure!(status == 204, "{body}");
+
+    let mut curl = Command::new("curl");
+    curl.args([
+        "--silent",
+        "--show-error",
+        "--header",
+        &format!("X-Vault-Token: {ROOT}"),
+    ])
+    .args(["--data", r#"{"ip":"127.0.0.1"}"#])
+    .arg(format!("http://{}/v1/ssh/creds/r", doomed.address()));
+    let outcome = spawn_blocking(move || run(&mut curl, Duration::from_secs(60))).await??;
+    ensure!(outcome.stdout.is_empty(), "it answered: {}", outcome.stdout);
+    drop(doomed);
+    ensure!(!host.is_as_before(), "{}", host.sshd.log());
+
+    // Everything starts again; what is left are the tables.
+    let again = Server::of(server_process::services(&tables.endpoint()));
+    countersign_reaper::sweep(&again.services).await?;
+    ensure!(!host.is_as_before(), "who installs may still be at work");
+    again.clock.set(again.clock.now() + 120);
+    countersign_reaper::sweep(&again.services).await?;
     ensure!(host.is_as_before(), "{}", host.sshd.log());
+    fs::write(host.directory.path().join("admins"), "")?;
+    let (status, body) = again.call("sys/leases/revoke-prefix/ssh", json!({})).await;
+    ensure!(status == 204, "a lease is left: {body}");
     Ok(())
 }

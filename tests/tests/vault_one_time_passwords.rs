@@ -1,13 +1,24 @@
 //! Logging in to a real `sshd` with a one-time password, which PAM has our equivalent of vault-ssh-helper verify.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
+mod server_process;
 mod vault_server;
 
 use anyhow::{Context, Result, ensure};
-use countersign_tests::{Sshd, current_user, run, run_python, venv_python};
+use countersign::{access::create_root, types::SecretToken};
+use countersign_tests::{AwsDouble, Sshd, current_user, run, run_python, venv_python};
 use serde_json::{Value, json};
-use std::{fs, process::Command, time::Duration};
+use server_process::ServerProcess;
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    process::Command,
+    sync::Barrier,
+    thread,
+    time::Duration,
+};
 use tokio::task::spawn_blocking;
 
 const ROOT: &str = "csn_root-token-of-the-password-test";
@@ -81,6 +92,63 @@ fn log_in(url: &str) -> Result<()> {
         .accepted()
         .with_context(said)?;
     Ok(())
+}
+
+/// Verifies `password` at each of `addresses`, all at the same moment; gives the statuses.
+fn verify_at_once(password: &str, addresses: &[&str]) -> Result<Vec<u16>> {
+    let body = json!({ "otp": password }).to_string();
+    let start = Barrier::new(addresses.len());
+    let verify = |address: &str| -> Result<u16> {
+        let connection = TcpStream::connect(address);
+        start.wait();
+        let mut connection = connection?;
+        write!(
+            connection,
+            "PUT /v1/ssh/verify HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        let is_clean = answer.contains("200 OK") || answer.contains("{\"errors\":[\"OTP not found\"]}");
+        ensure!(is_clean, "{answer}");
+        Ok(answer.split(' ').nth(1).context("a status")?.parse()?)
+    };
+    let verify = &verify;
+    thread::scope(|scope| {
+        let callers: Vec<_> = addresses
+            .iter()
+            .map(|address| scope.spawn(move || verify(address)))
+            .collect();
+        callers
+            .into_iter()
+            .map(|caller| caller.join().map_err(|_| anyhow::anyhow!("a caller panicked"))?)
+            .collect()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_verifications_by_two_processes_on_the_same_tables_one_succeeds() -> Result<()> {
+    let tables = AwsDouble::start().await?;
+    let services = server_process::services(&tables.endpoint());
+    create_root(&services, Some(SecretToken::new(ROOT))).await?;
+    countersign_vault::mounts::seed(&services).await?;
+    let servers = [ServerProcess::start(&tables)?, ServerProcess::start(&tables)?];
+    ensure!(servers[0].id() != servers[1].id());
+    spawn_blocking(move || {
+        let [first, second] = [servers[0].address(), servers[1].address()];
+        let url = format!("http://{first}");
+        let role = json!({ "key_type": "otp", "default_user": "ubuntu", "cidr_list": "0.0.0.0/0" });
+        post(&url, "ssh/roles/otp", &role)?;
+        for _ in 0..3 {
+            let mut statuses = verify_at_once(&password(&url, "127.0.0.1")?, &[first, second].repeat(100))?;
+            statuses.sort_unstable();
+            let mut expected = vec![200];
+            expected.resize(200, 400);
+            ensure!(statuses == expected, "{statuses:?}");
+        }
+        Ok(())
+    })
+    .await?
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,11 +119,17 @@ impl AwsDouble {
     /// A store over its tables, through a socket.
     #[must_use]
     pub fn store(&self) -> DynamoDb {
+        Self::store_at(&self.endpoint())
+    }
+
+    /// A store over the tables of the double at `endpoint`, which may be another process's.
+    #[must_use]
+    pub fn store_at(endpoint: &str) -> DynamoDb {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static(REGION))
             .credentials_provider(credentials())
-            .endpoint_url(self.endpoint());
+            .endpoint_url(endpoint);
         let client = aws_sdk_dynamodb::Client::from_conf(client_config(config).build());
         DynamoDb::new(client, TableNames::with_prefix(TABLE_PREFIX))
     }
@@ -131,11 +137,17 @@ impl AwsDouble {
     /// A keyring over its keys, through a socket.
     #[must_use]
     pub fn keyring(&self) -> KmsKeyring {
+        Self::keyring_at(&self.endpoint())
+    }
+
+    /// A keyring over the keys of the double at `endpoint`, which may be another process's.
+    #[must_use]
+    pub fn keyring_at(endpoint: &str) -> KmsKeyring {
         let config = aws_sdk_kms::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static(REGION))
             .credentials_provider(credentials())
-            .endpoint_url(self.endpoint());
+            .endpoint_url(endpoint);
         KmsKeyring::new(countersign::signer::kms::client(config), kms::SEALING_KEY)
     }
 
