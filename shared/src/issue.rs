@@ -22,7 +22,7 @@ use crate::{
     ssh::{
         CertificateFields, IssuedCertificate, PublicKey, SignatureAlgorithm, TbsCertificate, signature_blob,
     },
-    store::{Condition, Record, StoreError, Write},
+    store::{Condition, FIRST_VERSION, Key, Record, StoreError, Write},
     types::{Ksuid, Serial},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -192,24 +192,37 @@ async fn record_unlogged(
     })
 }
 
-/// Signs what was recorded, and keeps the signature; writes that to the log. What `also` holds is written together with
-/// the signature.
+/// Looks at records that were read, of which some may not be there, and refuses what they do not allow.
+pub type Check<'a> = dyn Fn(&[Option<Record>]) -> Result<(), Error> + Send + Sync + 'a;
+
+/// What a family adds to [`complete`].
+pub struct Completion<'a> {
+    /// Written together with the signature.
+    pub also: &'a [Write],
+    /// Where the records lie that `check` is given.
+    pub keys: &'a [Key],
+    /// Looks at the records at `keys`, as they are while the signer works. What it refuses does not leave.
+    pub check: &'a Check<'a>,
+}
+
+/// Signs what was recorded, and keeps the signature; writes that to the log. What `completion` holds is written together
+/// with the signature, and looked at before.
 ///
 /// Several may try it at the same time, and again after a failure: they sign the same bytes, and one signature is kept.
 /// Whoever comes late gets that one.
 ///
 /// # Errors
-/// `Refused` where it would have ended already; `Conflict` where the authority is retired, or the record was changed;
-/// `InvalidRequest` where the signer will never sign it; `Throttled` and `Unavailable` where a store or signer fails,
+/// `Refused` where it would have ended already; `Conflict` where the authority is retired, or the record was changed; what
+/// the check of `completion` gives; `InvalidRequest` where the signer will never sign it; `Throttled` and `Unavailable` where a store or signer fails,
 /// after which it may be tried again.
 pub async fn complete(
     services: &Services,
     authority: &Authority,
     pending: Pending,
-    also: &[Write],
+    completion: &Completion<'_>,
 ) -> Result<Issued, Error> {
     let mut decision = decision_to_complete(services, &pending.record);
-    let outcome = complete_unlogged(services, authority, pending, also, &mut decision).await;
+    let outcome = complete_unlogged(services, authority, pending, completion, &mut decision).await;
     match &outcome {
         Ok(issued) => note_granted(&mut decision, issued),
         Err(error) => note_refused(&mut decision, error),
@@ -222,7 +235,7 @@ async fn complete_unlogged(
     services: &Services,
     authority: &Authority,
     pending: Pending,
-    also: &[Write],
+    completion: &Completion<'_>,
     decision: &mut Decision,
 ) -> Result<Issued, Error> {
     let Pending { record, stored, .. } = &pending;
@@ -254,20 +267,34 @@ async fn complete_unlogged(
     let algorithm = pending.signature_algorithm.unwrap_or_else(|| signer.algorithm());
     check_algorithm(algorithm, &ca)?;
     check_size(&tbs, &ca)?;
-    // A retirement that looked between the record and now may have removed it.
-    let hold = certificates::hold_record(&record.authority, id, stored.expires_at);
-    services
-        .store
-        .write(&[Write::Put(hold, Condition::Always)])
-        .await?;
+    // A retirement that looked between the record and now may have removed the hold: then it replaced the record too.
+    if stored.version > FIRST_VERSION {
+        let hold = certificates::hold_record(&record.authority, id, stored.expires_at);
+        services
+            .store
+            .write(&[Write::Put(hold, Condition::Always)])
+            .await?;
+    }
     let signing = timed(services, sign(&*signer, algorithm, tbs));
-    let in_service = retirement::check_in_service(services, &authority.id);
-    let ((certificate, sign_ms), in_service) = crate::join(signing, in_service).await;
+    let looking = async {
+        let keys = completion.keys;
+        let found = retirement::check_in_service_and_read(services, &authority.id, keys).await?;
+        (completion.check)(&found)
+    };
+    let ((certificate, sign_ms), looked) = crate::join(signing, looking).await;
     decision.sign_ms = Some(sign_ms);
     decision.signer_failed = certificate.as_ref().is_err_and(is_failure);
-    in_service?;
+    looked?;
     let certificate = certificate?;
-    let kept = keep_signature(services, &certificate, record.clone(), stored.clone(), id, also).await;
+    let kept = keep_signature(
+        services,
+        &certificate,
+        record.clone(),
+        stored.clone(),
+        id,
+        completion.also,
+    )
+    .await;
     match kept {
         Ok((record, stored)) => Ok(Issued {
             certificate,

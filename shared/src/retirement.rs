@@ -340,9 +340,29 @@ fn certificate_key(hold: &Record) -> Result<Key, Error> {
 /// # Errors
 /// [`retired`] where somebody may; otherwise as [`store::Store`].
 pub(crate) async fn check_in_service(services: &Services, id: &AuthorityId) -> Result<(), Error> {
-    let Some(announced) = store::read_one(&*services.store, &announcement_key(id)).await? else {
-        return Ok(());
-    };
+    check_in_service_and_read(services, id, &[]).await?;
+    Ok(())
+}
+
+/// The same, and the records at `also`, in one round trip.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn check_in_service_and_read(
+    services: &Services,
+    id: &AuthorityId,
+    also: &[Key],
+) -> Result<Vec<Option<Record>>, Error> {
+    let own = [announcement_key(id)];
+    let keys: Vec<Key> = own.iter().chain(also).cloned().collect();
+    let mut records = services.store.read(&keys).await?.into_iter();
+    if let Some(announced) = records.next().flatten() {
+        check_announced(services, id, &announced).await?;
+    }
+    Ok(records.collect())
+}
+
+async fn check_announced(services: &Services, id: &AuthorityId, announced: &Record) -> Result<(), Error> {
     let announcement: Announcement = announced.value()?;
     match announcement.stage {
         Stage::Withdrawn => Ok(()),
@@ -355,7 +375,7 @@ pub(crate) async fn check_in_service(services: &Services, id: &AuthorityId) -> R
             Err(retired())
         }
         Stage::Announced => {
-            let write = withdrawal(&announced, &announcement)?;
+            let write = withdrawal(announced, &announcement)?;
             match services.store.write(&[write]).await {
                 Ok(()) => Ok(()),
                 Err(StoreError::ConditionFailed(_)) => Err(retired()),

@@ -68,6 +68,13 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// The same, with `value` for the field `name` of its body.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.body[name] = value.into();
+        self
+    }
+
     fn post(path: impl Into<String>, authorization: (&'static str, String), body: Value) -> Self {
         Self {
             method: "POST",

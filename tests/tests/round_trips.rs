@@ -43,6 +43,11 @@ async fn send(router: &Router, ask: &Ask) -> Result<Value> {
 
 /// The calls of the second signature, each of which takes its time.
 async fn calls_of_a_signature(family: Family) -> Result<Vec<Call>> {
+    calls_of_another(family, |first| first).await
+}
+
+/// The calls of the signature that is asked for by what `another` makes of the first request.
+async fn calls_of_another(family: Family, another: fn(Ask) -> Ask) -> Result<Vec<Call>> {
     let aws = AwsDouble::start().await?;
     let services = Services::new(
         Arc::new(aws.store()),
@@ -67,7 +72,7 @@ async fn calls_of_a_signature(family: Family) -> Result<Vec<Call>> {
     send(&router, &ask).await?;
     aws.take_calls();
     aws.delay(DELAY);
-    send(&router, &ask).await?;
+    send(&router, &another(ask)).await?;
     Ok(aws.take_calls())
 }
 
@@ -105,5 +110,38 @@ async fn a_warm_ngrok_signature_keeps_its_signature_by_one_more_call_in_the_chai
         ["BatchGetItem", "TransactWriteItems", "GetItem", "Sign", "PutItem"]
     );
     assert_eq!(depth(&calls), 4);
+    Ok(())
+}
+
+/// What a Venafi request makes that waits for its certificate.
+fn assert_waited(calls: &[Call]) {
+    // Whether the authority and the template are still there is read beside the signing: the two end in either order.
+    let mut middle = targets(calls);
+    middle[2..4].sort_unstable();
+    assert_eq!(
+        middle,
+        [
+            "BatchGetItem",
+            "TransactWriteItems",
+            "BatchGetItem",
+            "Sign",
+            "TransactWriteItems"
+        ]
+    );
+    assert_eq!(depth(calls), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_venafi_request_for_a_new_object_keeps_its_signature_by_one_more_call_in_the_chain()
+-> Result<()> {
+    let calls = calls_of_another(Family::Venafi, |first| first.with("ObjectName", "another")).await?;
+    assert_waited(&calls);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_venafi_renewal_archives_the_earlier_certificate_in_the_same_calls() -> Result<()> {
+    let calls = calls_of_a_signature(Family::Venafi).await?;
+    assert_waited(&calls);
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::{
     body,
     error::Failure,
     guid::Guid,
+    hints::Hints,
     routes::Route,
     session::{OAUTH_PATH, Session},
 };
@@ -27,6 +28,7 @@ use std::{
 /// One request.
 pub(crate) struct Call {
     pub(crate) services: Services,
+    pub(crate) hints: Arc<Hints>,
     pub(crate) route: &'static Route,
     pub(crate) headers: HeaderMap,
     /// The query string.

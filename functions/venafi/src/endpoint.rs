@@ -1,6 +1,7 @@
 //! From an HTTP request to its handler and back: the way to the route, the log, the rendering.
 
 use crate::{
+    Server,
     body::{self, BodyError},
     call::{Call, Reply},
     error::Failure,
@@ -24,21 +25,21 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 const FIRST_SEGMENTS: [&str; 2] = ["vedsdk", "vedauth"];
 
 /// Answers a request below `vedsdk` or `vedauth`, in any case; other paths are nobody's.
-pub(crate) async fn answer(State(services): State<Services>, request: Request) -> Response {
+pub(crate) async fn answer(State(server): State<Server>, request: Request) -> Response {
     let first = request.uri().path().split('/').nth(1).unwrap_or_default();
     if FIRST_SEGMENTS.iter().any(|own| own.eq_ignore_ascii_case(first)) {
-        answer_own(services, request).await
+        answer_own(server, request).await
     } else {
         StatusCode::NOT_FOUND.into_response()
     }
 }
 
 /// Answers a request, whatever its path.
-pub(crate) async fn answer_own(services: Services, request: Request) -> Response {
+pub(crate) async fn answer_own(server: Server, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let is_auth = is_auth(parts.uri.path());
     let mut response = match route(&parts) {
-        Ok(route) => answer_at(services, route, &parts, body).await,
+        Ok(route) => answer_at(server, route, &parts, body).await,
         Err(failure) => {
             let is_method = failure.status == StatusCode::METHOD_NOT_ALLOWED;
             let mut response = failure.into_response(is_auth);
@@ -87,7 +88,8 @@ fn route(parts: &Parts) -> Result<&'static Route, Failure> {
         .ok_or_else(Failure::method)
 }
 
-async fn answer_at(services: Services, route: &'static Route, parts: &Parts, body: Body) -> Response {
+async fn answer_at(server: Server, route: &'static Route, parts: &Parts, body: Body) -> Response {
+    let Server { services, hints } = server;
     let who = Arc::new(OnceLock::new());
     let call = Call {
         route,
@@ -100,6 +102,7 @@ async fn answer_at(services: Services, route: &'static Route, parts: &Parts, bod
         operator: parts.extensions.get::<Caller>().cloned(),
         who: Arc::clone(&who),
         services: services.clone(),
+        hints,
     };
     let request_id = call.request_id.clone();
     let outcome = (route.handler)(Arc::new(call)).await;

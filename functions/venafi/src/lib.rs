@@ -27,6 +27,7 @@ mod dn;
 mod endpoint;
 mod error;
 mod guid;
+mod hints;
 mod object;
 #[cfg(any(test, feature = "openapi"))]
 pub mod openapi;
@@ -46,16 +47,37 @@ pub use pending::{CarriedOut, carry_out_pending};
 
 use axum::{Router, extract::Request};
 use countersign::Services;
+use hints::Hints;
+use std::sync::Arc;
+
+/// What all requests share.
+#[derive(Clone)]
+struct Server {
+    services: Services,
+    hints: Arc<Hints>,
+}
+
+impl Server {
+    fn new(services: Services) -> Self {
+        Self {
+            services,
+            hints: Arc::default(),
+        }
+    }
+}
 
 /// The routes of the family: everything below `/vedsdk` and `/vedauth`, in any case. Since paths are not told apart by
 /// case here, all of it is the router's fallback; a path of nobody's is a plain 404.
 ///
 /// A server puts a [`countersign::client::ClientAddress`] into the extensions of each request.
 pub fn router(services: Services) -> Router {
-    Router::new().fallback(endpoint::answer).with_state(services)
+    Router::new()
+        .fallback(endpoint::answer)
+        .with_state(Server::new(services))
 }
 
 /// The routes of the family where nothing else is served: every other path is answered as this API does too.
 pub fn standalone(services: Services) -> Router {
-    Router::new().fallback(move |request: Request| endpoint::answer_own(services.clone(), request))
+    let server = Server::new(services);
+    Router::new().fallback(move |request: Request| endpoint::answer_own(server.clone(), request))
 }

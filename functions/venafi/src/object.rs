@@ -1,6 +1,6 @@
 //! Certificate objects: what stands under a distinguished name. Its certificate is the newest that was asked for there.
 
-use crate::{dn::Dn, guid::Guid};
+use crate::{dn::Dn, guid::Guid, template::Template};
 use countersign::{
     Error,
     access::Caller,
@@ -71,6 +71,12 @@ impl Object {
         serial
             .map(certificates::key)
             .ok_or_else(|| Error::internal("an object names no certificate"))
+    }
+
+    /// Where its template lies.
+    pub(crate) fn template_key(&self) -> Result<Key, Error> {
+        let dn = Dn::parse(&self.template_dn).map_err(|error| Error::internal(error.to_string()))?;
+        Ok(Template::key(&dn))
     }
 
     /// How its CA signs.

@@ -170,6 +170,11 @@ pub(crate) async fn subject(
     Ok(Subject::Generated(pair))
 }
 
+/// The key in the line that `body` sends, where it is one.
+pub(crate) fn sent_key(body: &wire::CertificateRequest) -> Option<PublicKey> {
+    public_key(body.public_key_data.as_deref()?).ok()
+}
+
 fn public_key(line: &str) -> Result<PublicKey, Failure> {
     let bad = |reason: &str| Failure::invalid(code::BAD_KEY_FORMAT, format!("PublicKeyData: {reason}"));
     if line.len() > MAX_LINE_BYTES {

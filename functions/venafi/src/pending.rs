@@ -5,11 +5,15 @@
 //! step from one to the next is one conditional write, so however many try, and wherever they die, one certificate
 //! comes of it.
 //!
+//! Whoever has recorded a certificate just now, and waits for it, need not read what it wrote: it goes on with what it
+//! holds in memory ([`carry_out_recorded`]). The write that adds the signature is the same, so it gives way to others as
+//! they do to it.
+//!
 //! A template that is being deleted is announced so before its certificates are looked for, and is asked for here after
-//! the certificate is recorded: so either its deletion sees the certificate, or the certificate sees the deletion.
+//! the certificate is recorded, while the signer works: so either its deletion sees the certificate, or the certificate
+//! sees the deletion.
 
 use crate::{
-    dn::Dn,
     error::sentence,
     object::{self, Object, Stored, Waiting},
     template::Template,
@@ -18,7 +22,7 @@ use countersign::{
     Error, Services,
     authority::{Authority, AuthorityState},
     certificates::{CertificateRecord, SHARDS},
-    issue,
+    issue::{self, Completion, Pending},
     store::{Condition, Query, Record, StoreError, Table, Write},
 };
 
@@ -108,6 +112,22 @@ pub(crate) async fn carry_out(services: &Services, object: &Object) -> Result<St
     Ok(State::Pending)
 }
 
+/// As [`carry_out`], for a certificate that was recorded just now: `pending`, under `authority`, for `object`.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn carry_out_recorded(
+    services: &Services,
+    object: &Object,
+    authority: &Authority,
+    pending: Pending,
+) -> Result<State, Error> {
+    match sign(services, object, authority, pending).await? {
+        Some(state) => Ok(state),
+        None => carry_out(services, object).await,
+    }
+}
+
 /// What is read to go on.
 struct Found {
     record: CertificateRecord,
@@ -140,10 +160,25 @@ async fn attempt(services: &Services, object: &Object) -> Result<Option<State>, 
         let reason = "The certificate authority of the template is retired.";
         return reject(services, object, &record, &stored, reason).await;
     };
-    let id = object.certificate_id()?;
-    let also = [Write::Delete(Waiting::key(id), Condition::Always)];
-    let pending = object::pending(object, record.clone(), stored.clone());
-    match issue::complete(services, &authority, pending, &also).await {
+    let pending = object::pending(object, record, stored);
+    sign(services, object, &authority, pending).await
+}
+
+/// Signs what is recorded; `None` where somebody else changed it, its template or its authority meanwhile.
+async fn sign(
+    services: &Services,
+    object: &Object,
+    authority: &Authority,
+    pending: Pending,
+) -> Result<Option<State>, Error> {
+    let waiting = Waiting::key(object.certificate_id()?);
+    let completion = Completion {
+        also: &[Write::Delete(waiting, Condition::Always)],
+        keys: &[object.template_key()?],
+        check: &|found| check_template(object, found, services.clock.now()),
+    };
+    let (record, stored) = (pending.record.clone(), pending.stored.clone());
+    match issue::complete(services, authority, pending, &completion).await {
         Ok(issued) => Ok(Some(State::Issued(Box::new(issued.record)))),
         Err(error @ (Error::Refused(_) | Error::InvalidRequest { .. })) => {
             reject(services, object, &record, &stored, &sentence(&error.to_string())).await
@@ -161,9 +196,20 @@ async fn attempt(services: &Services, object: &Object) -> Result<Option<State>, 
     }
 }
 
+/// Refuses what may not be signed by the template that was `found`.
+fn check_template(object: &Object, found: &[Option<Record>], now: u64) -> Result<(), Error> {
+    let template: Option<Template> = match found {
+        [Some(record)] => Some(record.value()?),
+        _ => None,
+    };
+    match template.filter(|template| template.guid == object.template) {
+        Some(template) if !template.is_leaving(now) => Ok(()),
+        _ => Err(Error::Conflict("its template is being deleted".into())),
+    }
+}
+
 async fn find(services: &Services, object: &Object) -> Result<Found, Error> {
-    let dn = Dn::parse(&object.template_dn).map_err(|error| Error::internal(error.to_string()))?;
-    let keys = [object.certificate_key()?, Template::key(&dn)];
+    let keys = [object.certificate_key()?, object.template_key()?];
     let mut records = services.store.read(&keys).await?.into_iter();
     let stored = records.next().flatten();
     let stored = stored.ok_or_else(|| Error::internal("the record of an object's certificate is gone"))?;

@@ -72,6 +72,9 @@ pub struct Listing {
     pub sort: String,
 }
 
+/// The version of a record that nobody has replaced.
+pub const FIRST_VERSION: u64 = 1;
+
 /// One stored record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -79,7 +82,7 @@ pub struct Record {
     pub key: Key,
     /// The content, as JSON text.
     pub body: String,
-    /// Grows by one with every replacement; the first is 1.
+    /// Grows by one with every replacement; the first is [`FIRST_VERSION`].
     pub version: u64,
     /// The end of its life in Unix seconds: from then on the store may drop it, at a time of its choosing, so
     /// whoever reads a record judges the time itself.
@@ -98,7 +101,7 @@ impl Record {
         Ok(Self {
             key,
             body,
-            version: 1,
+            version: FIRST_VERSION,
             expires_at: None,
             listing: None,
         })

@@ -9,9 +9,10 @@ use crate::{
     call::{Call, Reply},
     dn::Dn,
     error::{Failure, code},
+    hints::Hints,
     object::{self, Object, Stored, Waiting},
     order::{self, Order, Subject},
-    pending::{State, carry_out},
+    pending::{State, carry_out_recorded},
     private_key,
     template::{self, Template},
     wire::{self, Status},
@@ -23,10 +24,14 @@ use countersign::{
     authority::{Authority, AuthorityState},
     certificates::{self, CertificateRecord},
     issue::{self, CertificateId, Issuance, Pending},
-    store::{Condition, Record, Write},
+    store::{Condition, Key, Record, Store, StoreError, Write},
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 /// How often a request starts again when its object changed under its feet.
 const TRIES: usize = 8;
@@ -37,15 +42,20 @@ pub(super) async fn request(call: Arc<Call>) -> Result<Reply, Failure> {
     let body = call.body::<wire::CertificateRequest>();
     let named = body.as_ref().ok().and_then(|body| body.cadn.as_deref());
     let template_dn = named.map(Dn::template);
-    let also: Vec<_> = template_dn.iter().flatten().map(Template::key).collect();
+    let template_key = template_dn.iter().flatten().map(Template::key).next();
+    let mut also: Vec<Key> = template_key.iter().cloned().collect();
+    if let (Some(key), Ok(body)) = (&template_key, &body) {
+        also.extend(likely(&call.hints, key, body));
+    }
     let authorised = call.authorise(&also).await?;
     let caller = authorised.caller;
     let body = body?;
+    let ahead = Ahead(also.into_iter().zip(authorised.records).collect());
     let template_dn = template_dn
         .ok_or_else(|| Failure::field("CADN", "it is missing"))?
         .map_err(|error| Failure::field("CADN", error))?;
-    let template = authorised.records.into_iter().flatten().next();
-    let template: Option<Template> = template.map(|record| record.value()).transpose()?;
+    let template = template_key.as_ref().and_then(|key| ahead.found(key));
+    let template: Option<Template> = template.map(Record::value).transpose()?;
     let known_dn = template
         .as_ref()
         .map_or(template_dn.as_str(), |template| &template.dn);
@@ -67,25 +77,94 @@ pub(super) async fn request(call: Arc<Call>) -> Result<Reply, Failure> {
         template: &template,
         folder,
     };
-    let (object, subject) = made.record().await?;
-    let answer = match body.processing_timeout {
+    let made = made.record(ahead).await?;
+    if let Some(key) = &template_key {
+        call.hints.remember_template(key, &template);
+    }
+    let (object, limit) = (made.object.clone(), body.processing_timeout);
+    let answer = match limit {
         None | Some(0) => None,
-        Some(secs) => waited(&call, &body, &object, &subject, Duration::from_secs(secs)).await?,
+        Some(secs) => waited(&call, &body, made, Duration::from_secs(secs)).await?,
     };
     let answer =
         answer.unwrap_or_else(|| answer::without(&object, Status::PendingIssue, object.warning.clone()));
     Ok(Reply::json(&answer)?.logged())
 }
 
+/// The keys which a request of the template at `template` will likely need.
+fn likely(hints: &Hints, template: &Key, body: &wire::CertificateRequest) -> Vec<Key> {
+    let mut keys = Vec::new();
+    if let Some(key) = order::sent_key(body) {
+        keys.push(object::subject_key(&key.sha256_hex()));
+    }
+    let Some(hint) = hints.template(template) else {
+        return keys;
+    };
+    keys.push(Authority::key(&hint.authority));
+    let named = [&body.object_name, &body.key_id, &hint.name];
+    let folder = order::folder(body)
+        .ok()
+        .map(|folder| folder.unwrap_or_else(|| hint.folder.clone()));
+    if let (Some(folder), Some(name)) = (folder, named.into_iter().flatten().next())
+        && let Ok(dn) = folder.child(name)
+    {
+        let object = Object::key(&dn);
+        keys.extend(
+            hints
+                .certificate(&object)
+                .map(|certificate| (*certificate).clone()),
+        );
+        keys.push(object);
+    }
+    keys
+}
+
+/// What was read together with the token: each perhaps needed, or not.
+struct Ahead(HashMap<Key, Option<Record>>);
+
+impl Ahead {
+    fn found(&self, key: &Key) -> Option<&Record> {
+        self.0.get(key)?.as_ref()
+    }
+
+    /// The records at `keys`: those that are not here are read, in one round trip.
+    async fn read(&mut self, store: &dyn Store, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        let missing: Vec<Key> = keys
+            .iter()
+            .filter(|key| !self.0.contains_key(key))
+            .cloned()
+            .collect();
+        if !missing.is_empty() {
+            let records = store.read(&missing).await?;
+            self.0.extend(missing.into_iter().zip(records));
+        }
+        Ok(keys.iter().map(|key| self.found(key).cloned()).collect())
+    }
+}
+
+/// A certificate that is recorded, and what it was recorded with.
+struct Made {
+    object: Object,
+    subject: Subject,
+    authority: Authority,
+    pending: Pending,
+}
+
 /// What the certificate's signing gives within `limit`; `None` where it has to be waited for longer.
 async fn waited(
     call: &Call,
     body: &wire::CertificateRequest,
-    object: &Object,
-    subject: &Subject,
+    made: Made,
     limit: Duration,
 ) -> Result<Option<wire::CertificateAnswer>, Failure> {
-    let signing = carry_out(&call.services, object);
+    let Made {
+        object,
+        subject,
+        authority,
+        pending,
+    } = made;
+    let object = &object;
+    let signing = carry_out_recorded(&call.services, object, &authority, pending);
     // What fails after the record is there is tried again when the certificate is fetched.
     let state = match tokio::time::timeout(limit.min(HOLD_LIMIT), signing).await {
         Ok(Ok(state)) => state,
@@ -124,7 +203,7 @@ struct Making<'m> {
 
 impl Making<'_> {
     /// Records the certificate and everything about it in one write set.
-    async fn record(self) -> Result<(Object, Subject), Failure> {
+    async fn record(self, mut ahead: Ahead) -> Result<Made, Failure> {
         let services = &self.call.services;
         let order = Order::parse(
             self.body,
@@ -134,9 +213,18 @@ impl Making<'_> {
         )?;
         let subject = order::subject(self.body, self.template).await?;
         for _ in 0..TRIES {
-            match self.attempt(&order, &subject).await {
-                Ok(object) => return Ok((object, subject)),
-                Err(Error::Conflict(_)) => {}
+            match self.attempt(&order, &subject, &mut ahead).await {
+                Ok((object, authority, pending)) => {
+                    self.call.hints.remember_object(&order.dn, &object);
+                    return Ok(Made {
+                        object,
+                        subject,
+                        authority,
+                        pending,
+                    });
+                }
+                // Something is not as it was read.
+                Err(Error::Conflict(_)) => ahead.0.clear(),
                 Err(error) => return Err(Failure::from(error).logged()),
             }
         }
@@ -145,9 +233,14 @@ impl Making<'_> {
         ))
     }
 
-    async fn attempt(&self, order: &Order, subject: &Subject) -> Result<Object, Error> {
+    async fn attempt(
+        &self,
+        order: &Order,
+        subject: &Subject,
+        ahead: &mut Ahead,
+    ) -> Result<(Object, Authority, Pending), Error> {
         let services = &self.call.services;
-        let before = self.before(order, subject).await?;
+        let before = self.before(order, subject, ahead).await?;
         let id = CertificateId::draw(services)?;
         let mut writes = before.writes;
         if let Some(pair) = subject.pair() {
@@ -206,20 +299,22 @@ impl Making<'_> {
             all.push(Write::Put(entry, Condition::Always));
             Ok(all)
         };
-        let Pending { tbs_hash, .. } = issue::record(services, &issuance, also).await?;
-        Ok(Object { tbs_hash, ..object })
+        let pending = issue::record(services, &issuance, also).await?;
+        let object = Object {
+            tbs_hash: pending.tbs_hash.clone(),
+            ..object
+        };
+        Ok((object, before.authority, pending))
     }
 
     /// What stands there already, and what becomes of it.
-    async fn before(&self, order: &Order, subject: &Subject) -> Result<Before, Error> {
-        let services = &self.call.services;
+    async fn before(&self, order: &Order, subject: &Subject, ahead: &mut Ahead) -> Result<Before, Error> {
+        let store = &*self.call.services.store;
         let certified = object::subject_key(&subject.key().sha256_hex());
-        let keys = [
-            Authority::key(&self.template.authority),
-            Object::key(&order.dn),
-            certified.clone(),
-        ];
-        let mut records = services.store.read(&keys).await?.into_iter();
+        let mut keys = vec![Authority::key(&self.template.authority), Object::key(&order.dn)];
+        // A key that was made just now was certified nowhere.
+        keys.extend(subject.pair().is_none().then(|| certified.clone()));
+        let mut records = ahead.read(store, &keys).await?.into_iter();
         let authority = records.next().flatten();
         let authority: Authority = authority
             .ok_or_else(|| Error::internal("the authority of a template is gone"))?
@@ -247,7 +342,7 @@ impl Making<'_> {
             writes.push(Write::Put(Record::new(certified, &true)?, condition));
         }
         if let Some(old) = &old {
-            writes.extend(self.archive(&old.object).await?);
+            writes.extend(self.archive(&old.object, ahead).await?);
         }
         Ok(Before {
             authority,
@@ -257,14 +352,17 @@ impl Making<'_> {
     }
 
     /// The writes that make room for a later certificate of `old`.
-    async fn archive(&self, old: &Object) -> Result<Vec<Write>, Error> {
+    async fn archive(&self, old: &Object, ahead: &mut Ahead) -> Result<Vec<Write>, Error> {
         let services = &self.call.services;
         let id = old.certificate_id()?;
         let mut writes = vec![
             Write::Delete(Waiting::key(id), Condition::Always),
             private_key::forget(id),
         ];
-        if let Some((record, stored)) = certificates::read(&*services.store, id).await? {
+        let key = old.certificate_key()?;
+        let stored = ahead.read(&*services.store, &[key]).await?.into_iter().next();
+        if let Some(stored) = stored.flatten() {
+            let record: CertificateRecord = stored.value()?;
             writes.extend(certificates::archival(services, &record, &stored).await?);
         }
         Ok(writes)
