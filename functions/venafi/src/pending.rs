@@ -25,9 +25,13 @@ use countersign::{
     issue::{self, Completion, Pending},
     store::{Condition, Query, Record, StoreError, Table, Write},
 };
+use std::collections::HashSet;
 
 /// How often a step is tried again when somebody else took it.
 const TRIES: usize = 4;
+
+/// At how many templates whose signers are away one call of [`carry_out_pending`] tries: each may take seconds to fail.
+const MAX_AWAY: usize = 8;
 
 /// How far a certificate is.
 #[derive(Debug)]
@@ -51,16 +55,27 @@ pub struct CarriedOut {
     pub waiting: usize,
 }
 
-/// Signs what waits to be signed, oldest first, but looks at no more than `limit` certificates; whether more wait is for
-/// the next call to find out. Where a signer or a store does not answer it stops at once.
+impl CarriedOut {
+    fn total(self) -> usize {
+        self.issued + self.rejected + self.waiting
+    }
+}
+
+/// Signs what waits to be signed, oldest first, but looks closely at no more than `limit` certificates; whether more wait
+/// is for the next call to find out. Where one cannot be signed now, the others of its template are left alone: its signer
+/// is away for them too. After a few such templates the call ends.
 ///
 /// It may be called as often as one likes, and at the same time as callers fetch the same certificates.
 ///
 /// # Errors
-/// As [`countersign::store::Store`]. What was done before stays done.
+/// As [`countersign::store::Store`], where it does not answer. What was done before stays done.
 pub async fn carry_out_pending(services: &Services, limit: usize) -> Result<CarriedOut, Error> {
     let mut done = CarriedOut::default();
+    let mut away = HashSet::new();
     for entry in waiting(services, limit).await? {
+        if done.total() == limit || away.len() == MAX_AWAY {
+            break;
+        }
         let waiting: Waiting = entry.value()?;
         let current = waiting.object(&*services.store).await?;
         let current = current.filter(|stored| stored.object.certificate == entry.key.sort);
@@ -72,19 +87,25 @@ pub async fn carry_out_pending(services: &Services, limit: usize) -> Result<Carr
                 .await?;
             continue;
         };
-        match carry_out(services, &object).await? {
-            State::Issued(_) => done.issued += 1,
-            State::Rejected(_) => done.rejected += 1,
-            State::Pending => {
+        if away.contains(&object.template.to_string()) {
+            continue;
+        }
+        match carry_out(services, &object).await {
+            Ok(State::Issued(_)) => done.issued += 1,
+            Ok(State::Rejected(_)) => done.rejected += 1,
+            Ok(State::Pending) => {
                 done.waiting += 1;
-                break;
+                away.insert(object.template.to_string());
             }
+            // What stands in the tables is wrong: of this one.
+            Err(Error::Internal(_)) => done.waiting += 1,
+            Err(error) => return Err(error),
         }
     }
     Ok(done)
 }
 
-/// The oldest entries of what waits.
+/// The oldest entries of what waits, at most `limit` of each shard.
 async fn waiting(services: &Services, limit: usize) -> Result<Vec<Record>, Error> {
     let mut entries = Vec::new();
     for shard in 0..SHARDS {
@@ -95,7 +116,6 @@ async fn waiting(services: &Services, limit: usize) -> Result<Vec<Record>, Error
         entries.extend(services.store.query(&query).await?);
     }
     entries.sort_by(|a, b| a.key.sort.cmp(&b.key.sort));
-    entries.truncate(limit);
     Ok(entries)
 }
 

@@ -365,6 +365,39 @@ async fn one_call_looks_at_no_more_than_it_is_told_to() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_signed_keeps_nothing_of_other_templates_waiting() {
+    let fixture = Fixture::new().await;
+    for nth in 0..3 {
+        fixture.request(json!({"KeyId": format!("k{nth}")})).await.ok();
+    }
+    // It is being deleted, or its key is away: nothing of it can be signed now.
+    fixture.announce_deletion("users").await;
+    fixture.clock.set(NOW + 1);
+    let hosts = json!({"CADN": "hosts", "Principals": ["h.example.com"], "KeyId": "h"});
+    let requested = fixture.request(hosts).await.ok();
+    let done = CarriedOut {
+        issued: 1,
+        waiting: 1,
+        ..CarriedOut::default()
+    };
+    assert_eq!(fixture.carry_out(2).await, done);
+    let before = fixture.signatures();
+    fixture.retrieve(&requested, json!({})).await.certificate();
+    assert_eq!(fixture.signatures(), before);
+    // One whose record is lost keeps nothing waiting either.
+    fixture.clock.set(NOW + 60);
+    let lost = fixture
+        .all()
+        .await
+        .into_iter()
+        .min_by_key(|found| found.record.id.clone());
+    let key = certificates::key(lost.unwrap().fields.serial);
+    let delete = Write::Delete(key, Condition::Always);
+    fixture.services.store.write(&[delete]).await.unwrap();
+    assert_eq!(fixture.carry_out(10).await.issued, 2);
+}
+
+#[tokio::test]
 async fn what_can_never_be_signed_is_rejected_with_its_reason() {
     let fixture = Fixture::new().await;
     let requested = fixture.request(json!({"ValidityPeriod": "1h"})).await.ok();
