@@ -14,7 +14,8 @@
 //! | Request, Retrieve, besides | `vedsdk/template/<DN of the template>` | `update` |
 //! | Request that names a folder, besides | `vedsdk/folder/<DN of the folder>` | `create` |
 //! | Template/Retrieve, Template/Available, besides | `vedsdk/template/<DN>` | `read` or `update` |
-//! | Template/Create, /Update, /Delete, besides | `vedsdk/template/<DN>` | `create`, `update`, `delete` |
+//! | Request for an object of another template, besides | `vedsdk/template/<DN>` of that one | `update` |
+//! | Template/Create, /Update, /Delete, besides | `vedsdk/template/<DN>` | `create`, `sudo`, `delete` |
 //! | a template of an existing authority, besides | `ssh_certificate_authorities/<id>` | `update` |
 //! | a template of a KMS key, besides | `sys/countersign/authorities` | `create` or `update` |
 //! | a private key that another caller had made | `vedsdk/template/<DN>` | `sudo` |

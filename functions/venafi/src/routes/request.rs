@@ -225,6 +225,9 @@ impl Making<'_> {
                 }
                 // Something is not as it was read.
                 Err(Error::Conflict(_)) => ahead.0.clear(),
+                Err(Error::PermissionDenied) => {
+                    return Err(Failure::rights("the template of the object with this name"));
+                }
                 Err(error) => return Err(Failure::from(error).logged()),
             }
         }
@@ -342,6 +345,10 @@ impl Making<'_> {
             writes.push(Write::Put(Record::new(certified, &true)?, condition));
         }
         if let Some(old) = &old {
+            let path = policy_path(&old.object.template_dn);
+            if !self.call.may(self.caller, &path, &[Capability::Update]) {
+                return Err(Error::PermissionDenied);
+            }
             writes.extend(self.archive(&old.object, ahead).await?);
         }
         Ok(Before {

@@ -107,7 +107,8 @@ async fn templates_are_made_changed_and_deleted_by_those_who_may() {
     let mut document = users();
     document["Name"] = json!("new");
     let (create, update, delete) = (with("create").await, with("update").await, with("delete").await);
-    for token in [&update, &delete, &fixture.token] {
+    let sudo = with("sudo").await;
+    for token in [&update, &delete, &sudo, &fixture.token] {
         fixture
             .post_as(token, "Template/Create", &document)
             .await
@@ -115,21 +116,46 @@ async fn templates_are_made_changed_and_deleted_by_those_who_may() {
     }
     fixture.post_as(&create, "Template/Create", &document).await.ok();
     let change = json!({"Name": "new", "Contacts": ["a"]});
-    for token in [&create, &delete] {
+    // Who may have certificates by it, with the right to update, may not say which.
+    for token in [&create, &update, &delete, &fixture.token] {
         fixture
             .post_as(token, "Template/Update", &change)
             .await
             .fails(403, 12);
     }
-    fixture.post_as(&update, "Template/Update", &change).await.ok();
+    fixture.post_as(&sudo, "Template/Update", &change).await.ok();
     let name = json!({"Name": "new"});
-    for token in [&create, &update] {
+    for token in [&create, &update, &sudo] {
         fixture
             .post_as(token, "Template/Delete", &name)
             .await
             .fails(403, 12);
     }
     fixture.post_as(&delete, "Template/Delete", &name).await.ok();
+}
+
+#[tokio::test]
+async fn a_name_is_taken_over_only_by_those_who_may_use_its_template() {
+    let fixture = Fixture::new().await;
+    let mut document = users();
+    document["Name"] = json!("others");
+    fixture.create_template(&document).await.ok();
+    let first = fixture.post("Request", &asked(json!({}))).await.ok();
+    let others = r#"path "vedsdk/template/\\VED\\Certificate Authority\\SSH\\Templates\\others" { capabilities = ["update"] }"#;
+    let token = fixture.token_with("others", &format!("{ROUTES}\n{others}")).await;
+    let same_name = asked(json!({"CADN": "others"}));
+    fixture
+        .post_as(&token, "Request", &same_name)
+        .await
+        .fails(403, 12);
+    let other_name = asked(json!({"CADN": "others", "ObjectName": "free"}));
+    fixture.post_as(&token, "Request", &other_name).await.ok();
+    let kept = fixture
+        .post("Retrieve", &json!({"Guid": first["Guid"]}))
+        .await
+        .ok();
+    assert_eq!(kept["CADN"], super::fixture::USERS);
+    fixture.post("Request", &same_name).await.ok();
 }
 
 #[tokio::test]
