@@ -4,7 +4,7 @@ use crate::{
     algorithm::KeyAlgorithm,
     dn::{Dn, FOLDERS},
     error::{Failure, code},
-    template::{Template, validity_secs},
+    template::{Template, is_host_name, is_network, validity_secs},
     validity::Period,
     wire,
 };
@@ -100,6 +100,7 @@ impl Order {
         let critical_options = if is_host {
             None
         } else {
+            check_source_addresses(body.source_addresses.as_deref().unwrap_or_default())?;
             critical_options(body, control)
         };
         let extensions = body
@@ -242,6 +243,18 @@ fn object_name(
     folder
         .child(name)
         .map_err(|error| Failure::field(field, format!("it names the certificate object: {error}")))
+}
+
+/// Refuses what is neither an address nor a name.
+fn check_source_addresses(addresses: &[String]) -> Result<(), Failure> {
+    let mut parts = addresses.iter().flat_map(|entry| entry.split(','));
+    match parts.find(|part| !is_network(part.trim()) && !is_host_name(part.trim())) {
+        Some(part) => {
+            let reason = format!("{part:?} is neither an address, a network nor a host name");
+            Err(Failure::field("SourceAddresses", reason))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What is asked for of the template's two options; one that is not asked for keeps its default. `None` where neither is.

@@ -2,7 +2,7 @@
 //!
 //! What a default says may always be asked for as well, so that asking for the default is never refused.
 
-use super::{Template, input::is_network};
+use super::{Template, is_host_name, is_network};
 use crate::{algorithm::KeyAlgorithm, error::Failure, validity::Period, wire};
 use countersign::{
     Error,
@@ -47,6 +47,7 @@ pub(super) fn check(section: &wire::AccessControl) -> Result<(), Unusable> {
     let flags = |names: &[String]| Extensions::parse(names.iter().map(|name| (name.clone(), "")));
     flags(&section.default_extensions).map_err(|error| unusable("DefaultExtensions", &error))?;
     flags(&section.allowed_extensions).map_err(|error| unusable("AllowedExtensions", &error))?;
+    source_address("AllowedSourceAddresses", &section.allowed_source_addresses)?;
     let options = rules.critical_options.default;
     CriticalOptions::parse(options).map_err(|error| unusable("DefaultForceCommand", &error))?;
     Ok(())
@@ -242,7 +243,7 @@ fn source_address(field: &'static str, addresses: &[String]) -> Result<String, U
     for address in addresses {
         match CidrList::parse(address) {
             Ok(network) if is_network(address) => parts.push(network.to_string()),
-            _ if address.contains(|c: char| c == ',' || c.is_whitespace()) => {
+            _ if !is_host_name(address) => {
                 return Err(Unusable(
                     field,
                     format!("{address:?} is neither an address nor a name"),

@@ -259,7 +259,13 @@ fn default_algorithm(allowed: &[KeyAlgorithm], given: Option<&str>) -> Result<St
     Ok(chosen.name().to_owned())
 }
 
+/// Whether `text` can be a host's name. What only looks like an address is a mistake, not a name.
+pub(crate) fn is_host_name(text: &str) -> bool {
+    let may_be = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.chars().all(may_be)
+}
+
 /// Whether `text` is a network or an address.
-pub(super) fn is_network(text: &str) -> bool {
+pub(crate) fn is_network(text: &str) -> bool {
     CidrList::parse(text).is_ok() && !text.contains(',')
 }

@@ -4,7 +4,7 @@ mod compile;
 mod input;
 
 pub(crate) use compile::{role, signature_algorithm, validity_secs};
-pub(crate) use input::{CaKeyPairSpec, Sections};
+pub(crate) use input::{CaKeyPairSpec, Sections, is_host_name, is_network};
 
 use crate::{dn::Dn, guid::Guid, wire};
 use countersign::{

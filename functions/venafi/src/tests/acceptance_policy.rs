@@ -15,6 +15,8 @@ async fn case_17_what_the_template_does_not_allow_is_refused_by_name() {
         ("ForceCommand", json!("sh -c /usr/scripts/x")),
         ("ForceCommand", json!("/usr/scripts/")),
         ("SourceAddresses", json!(["a b"])),
+        ("SourceAddresses", json!(["10.0.0.0/99"])),
+        ("SourceAddresses", json!(["!10.0.0.1"])),
         ("SourceAddresses", json!(["10.0.0.0/8", ""])),
     ] {
         let reason = fixture.request(json!({name: value})).await.fails(400, 100);

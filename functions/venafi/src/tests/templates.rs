@@ -161,6 +161,10 @@ async fn mistakes_in_a_document_are_named_by_their_place() {
             json!({"AccessControl": {"DefaultSourceAddresses": ["a b"]}}),
         ),
         (
+            "AccessControl.AllowedSourceAddresses",
+            json!({"AccessControl": {"AllowedSourceAddresses": ["10.0.0.0/99"]}}),
+        ),
+        (
             "AccessControl.DefaultCertificateIdentifier",
             json!({"AccessControl": {"DefaultCertificateIdentifier": "a\nb"}}),
         ),
