@@ -23,7 +23,7 @@ pub use login::{Identity, LoginOutcome};
 pub use ministack::{Ministack, function_zip};
 pub use process::{Outcome, run};
 pub use python::{run_node, run_python, venv_python};
-pub use signatures::{Ask, Family, SUBJECT_KEY};
+pub use signatures::{Ask, Family};
 pub use ssh_keygen::{KeyFile, KeyType, certify, decode_certificate, fingerprint, make_key, ssh_keygen};
 pub use sshd::{Sshd, SshdBuilder, current_user};
 pub use stack::Stack;

@@ -4,8 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 /// An Ed25519 key of a user, which nobody has the private half of.
-pub const SUBJECT_KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKWk4GXXhkOcJOIPcDLH85zFW1wEuqOP6Vb5eE6r2SJM";
+const SUBJECT_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKWk4GXXhkOcJOIPcDLH85zFW1wEuqOP6Vb5eE6r2SJM";
 
 /// The API families that sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,8 +33,9 @@ pub(crate) async fn measure(local: &Local) -> Result<Burst> {
     let started = Instant::now();
     let mut callers = JoinSet::new();
     for mut connection in connections {
+        let request = local.signature.clone();
         callers.spawn(async move {
-            let answer = connection.ask(&Local::signature()).await?;
+            let answer = connection.ask(&request).await?;
             let body: Value = serde_json::from_slice(answer.body).unwrap_or_default();
             match (answer.status, body["data"]["serial_number"].as_str()) {
                 (200, Some(serial)) => Ok(Some(serial.to_owned())),

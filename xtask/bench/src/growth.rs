@@ -49,7 +49,7 @@ pub(crate) async fn measure(binary: &Path, sizes: &[usize]) -> Result<Vec<Growth
         eprintln!("a table of {records} certificates");
         let server = Local::start(binary).await?;
         let each = Until::Answers(records.div_ceil(FILLERS));
-        load::run(server.address, &Local::signature(), FILLERS, each).await?;
+        load::run(server.address, &server.signature, FILLERS, each).await?;
         servers.push(server);
         growth.push(Growth {
             records,
@@ -60,7 +60,7 @@ pub(crate) async fn measure(binary: &Path, sizes: &[usize]) -> Result<Vec<Growth
     for _ in 0..ROUNDS {
         for (server, growth) in servers.iter().zip(&mut growth) {
             let signatures = Until::Answers(SIGNATURES);
-            let outcome = load::run(server.address, &Local::signature(), CALLERS, signatures).await?;
+            let outcome = load::run(server.address, &server.signature, CALLERS, signatures).await?;
             growth.signature_us.push(1e6 / outcome.per_second());
             growth.page_us.push(pages(server).await?);
         }

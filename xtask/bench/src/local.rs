@@ -2,8 +2,8 @@
 
 use super::http::{Connection, request};
 use anyhow::{Context, Result, bail, ensure};
-use countersign_tests::SUBJECT_KEY;
-use serde_json::{Value, json};
+use countersign_tests::{Ask, Family};
+use serde_json::Value;
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -15,11 +15,14 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "the-bench-has-a-token-of-its-own-0123456789";
 const START_LIMIT: Duration = Duration::from_secs(30);
+
 /// A running server. Dropping it kills it.
 pub(crate) struct Local {
     child: Child,
     directory: TempDir,
     pub(crate) address: SocketAddr,
+    /// The request for a certificate.
+    pub(crate) signature: Vec<u8>,
 }
 
 impl Local {
@@ -28,24 +31,20 @@ impl Local {
         let directory = tempfile::tempdir()?;
         let address = free_address()?;
         let child = spawn(binary, directory.path(), address)?;
-        let local = Self {
+        let mut local = Self {
             child,
             directory,
             address,
+            signature: Vec::new(),
         };
         local.wait().await?;
-        local
-            .ask(
-                "POST",
-                "/v1/ssh/config/ca",
-                &json!({"generate_signing_key": true, "key_type": "ed25519"}),
-            )
+        let ask = Family::Vault
+            .set_up(TOKEN, &mut async |ask: &Ask| {
+                local.ask(ask.method, &ask.path, &ask.body).await
+            })
             .await?;
-        let role = json!({
-            "key_type": "ca", "allow_user_certificates": true, "allowed_users": "alice", "default_user": "alice",
-            "default_extensions": {"permit-pty": ""}, "ttl": "30m",
-        });
-        local.ask("POST", "/v1/ssh/roles/bench", &role).await?;
+        let token = [("x-vault-token", TOKEN)];
+        local.signature = request(ask.method, &ask.path, &token, &ask.body.to_string());
         Ok(local)
     }
 
@@ -80,12 +79,6 @@ impl Local {
         let text = String::from_utf8_lossy(answer.body);
         ensure!(answer.status < 300, "{method} {path}: {} {text}", answer.status);
         Ok(serde_json::from_slice(answer.body).unwrap_or_default())
-    }
-
-    /// The request for a certificate.
-    pub(crate) fn signature() -> Vec<u8> {
-        let body = json!({"public_key": SUBJECT_KEY}).to_string();
-        request("POST", "/v1/ssh/sign/bench", &[("x-vault-token", TOKEN)], &body)
     }
 
     /// The request for a page of the newest certificates.

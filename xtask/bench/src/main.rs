@@ -21,7 +21,7 @@ use report::Report;
 use std::{path::PathBuf, time::Duration};
 
 const USAGE: &str = "usage: countersign-bench --binary FILE --functions DIRECTORY --core-ratio RATIO --samples FILE \
-                     [--quick] [--json] [--local-only]";
+                     [--quick] [--json]";
 
 /// How much is done.
 struct Extent {
@@ -57,8 +57,6 @@ struct Options {
     core_ratio: f64,
     is_quick: bool,
     is_json: bool,
-    /// For work on the local server alone.
-    is_local_only: bool,
 }
 
 fn options() -> Result<Options> {
@@ -71,7 +69,6 @@ fn options() -> Result<Options> {
             "--core-ratio" => options.core_ratio = value()?.parse()?,
             "--functions" => options.functions = value()?.into(),
             "--json" => options.is_json = true,
-            "--local-only" => options.is_local_only = true,
             "--quick" => options.is_quick = true,
             "--samples" => options.samples = value()?.into(),
             _ => bail!(USAGE),
@@ -97,10 +94,7 @@ fn main() -> Result<()> {
 
 async fn measure(options: &Options) -> Result<Report> {
     let extent = Extent::of(options.is_quick);
-    let mut functions: Vec<Measured> = Vec::new();
-    if !options.is_local_only {
-        functions = functions::measure(&options.functions, extent.cold_starts).await?;
-    }
+    let functions: Vec<Measured> = functions::measure(&options.functions, extent.cold_starts).await?;
     let local = Local::start(&options.binary).await?;
     let (loads, bounds) = loads(&local, extent.load).await?;
     let peak_mb = local.peak_mb()?;
@@ -108,12 +102,7 @@ async fn measure(options: &Options) -> Result<Report> {
     let burst = burst::measure(&local).await?;
     let burst_peak_mb = local.peak_mb()?;
     drop(local);
-    let sizes = if options.is_local_only {
-        &[]
-    } else {
-        extent.sizes.as_slice()
-    };
-    let growth: Vec<Growth> = growth::measure(&options.binary, sizes).await?;
+    let growth: Vec<Growth> = growth::measure(&options.binary, &extent.sizes).await?;
     Ok(Report {
         core_ratio: options.core_ratio,
         functions,
@@ -128,13 +117,13 @@ async fn measure(options: &Options) -> Result<Report> {
 
 /// The loads, and beside each the bound as it was just before and after.
 async fn loads(local: &Local, duration: Duration) -> Result<(Vec<Outcome>, Vec<f64>)> {
-    let request = Local::signature();
+    let request = &local.signature;
     eprintln!("the local server");
-    load::run(local.address, &request, 8, Until::Elapsed(Duration::from_secs(1))).await?;
+    load::run(local.address, request, 8, Until::Elapsed(Duration::from_secs(1))).await?;
     let mut bounds = vec![bound::pairs_per_second(duration / 4)?];
     let mut loads = Vec::new();
     for connections in [1, 8, 32, 64] {
-        loads.push(load::run(local.address, &request, connections, Until::Elapsed(duration)).await?);
+        loads.push(load::run(local.address, request, connections, Until::Elapsed(duration)).await?);
         bounds.push(bound::pairs_per_second(duration / 4)?);
     }
     Ok((loads, bounds))
