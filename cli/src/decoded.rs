@@ -3,8 +3,10 @@
 //! Times are in UTC and say so with a `Z`; `ssh-keygen` prints local time. The signature algorithm stands only where
 //! it is known: a record keeps the signature only for the families that must return it again.
 
-use crate::time;
-use countersign::ssh::{CertificateFields, KeyKind, PublicKey, Reader, SignatureAlgorithm};
+use countersign::{
+    ssh::{CertificateFields, KeyKind, PublicKey, Reader, SignatureAlgorithm},
+    types::timestamp,
+};
 use std::fmt::Write;
 
 /// The options whose value `ssh-keygen` prints.
@@ -119,7 +121,7 @@ fn option(name: &str, value: &str, flags: &[&str]) -> String {
 }
 
 fn validity(valid_after: u64, valid_before: u64) -> String {
-    let (from, to) = (time::format(valid_after), time::format(valid_before));
+    let (from, to) = (timestamp::render(valid_after), timestamp::render(valid_before));
     match (valid_after, valid_before) {
         (0, u64::MAX) => "forever".into(),
         (0, _) => format!("before {to}"),

@@ -4,10 +4,10 @@ use super::found;
 use crate::{
     client::{Client, segment},
     output::{Output, fields, shown, table},
-    time,
 };
 use anyhow::Result;
 use clap::{ArgGroup, Subcommand};
+use countersign::types::timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -133,7 +133,7 @@ fn one(admission: &Value) -> Output {
             "created",
             admission["created_at"]
                 .as_u64()
-                .map(time::format)
+                .map(timestamp::render)
                 .unwrap_or_default(),
         ),
     ]);

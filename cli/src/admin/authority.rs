@@ -4,11 +4,10 @@ use super::{found, read_text};
 use crate::{
     client::{Client, segment},
     output::{Output, fields, shown, table},
-    time,
 };
 use anyhow::{Result, anyhow};
 use clap::Subcommand;
-use countersign::authority::KeySpec;
+use countersign::{authority::KeySpec, types::timestamp};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -177,7 +176,7 @@ async fn list(client: &Client) -> Result<Output> {
 fn created(authority: &Value) -> String {
     authority["created_at"]
         .as_u64()
-        .map(time::format)
+        .map(timestamp::render)
         .unwrap_or_default()
 }
 

@@ -13,6 +13,7 @@ use clap::Subcommand;
 use countersign::{
     certificates::CertificateRecord,
     clock::{Clock, SystemClock},
+    types::timestamp,
 };
 use serde_json::{Value, json};
 
@@ -121,7 +122,7 @@ fn listed(certificates: &[Value]) -> Output {
         [
             certificate["created_at"]
                 .as_u64()
-                .map(time::format)
+                .map(timestamp::render)
                 .unwrap_or_default(),
             shown(certificate, "serial_number"),
             shown(certificate, "cert_type"),
@@ -153,7 +154,7 @@ fn listed(certificates: &[Value]) -> Output {
 fn validity_end(unix_secs: &Value) -> String {
     match unix_secs.as_u64() {
         Some(u64::MAX) => "forever".into(),
-        Some(secs) => time::format(secs),
+        Some(secs) => timestamp::render(secs),
         None => String::new(),
     }
 }
@@ -197,9 +198,9 @@ fn provenance(record: &CertificateRecord, data: &Value) -> String {
         .details
         .get("archived")
         .and_then(Value::as_u64)
-        .map(time::format);
+        .map(timestamp::render);
     let lines = fields([
-        ("Issued:", time::format(record.created_at)),
+        ("Issued:", timestamp::render(record.created_at)),
         ("By:", record.display_name.clone()),
         ("Token accessor:", record.accessor.clone()),
         ("From:", source.unwrap_or_default()),

@@ -3,10 +3,10 @@
 use crate::{
     client::{Client, Refused},
     output::{Output, fields, shown, table},
-    time,
 };
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Subcommand};
+use countersign::types::timestamp;
 use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
@@ -229,7 +229,7 @@ fn expiry(token: &Value) -> String {
 }
 
 fn moment(unix_secs: &Value) -> String {
-    unix_secs.as_u64().map(time::format).unwrap_or_default()
+    unix_secs.as_u64().map(timestamp::render).unwrap_or_default()
 }
 
 fn duration(secs: &Value) -> String {

@@ -1,16 +1,10 @@
 //! Times as this API writes them.
 
-use ::time::OffsetDateTime;
+use countersign::types::timestamp;
 
-/// 9999-12-31T23:59:59Z: what ends later is shown so.
-const LAST: u64 = 253_402_300_799;
-
-/// `unix_secs` as `2027-01-15T08:00:00.000Z`.
+/// `unix_secs` as `2027-01-15T08:00:00.000Z`: the product shows milliseconds, and we keep none.
 pub(crate) fn iso_time(unix_secs: u64) -> String {
-    let secs = i64::try_from(unix_secs.min(LAST)).expect("the last second of the year 9999 fits");
-    let time = OffsetDateTime::from_unix_timestamp(secs).expect("a time before the year 10000 is one");
-    let (hour, minute, second) = time.to_hms();
-    format!("{}T{hour:02}:{minute:02}:{second:02}.000Z", time.date())
+    timestamp::render(unix_secs).replace('Z', ".000Z")
 }
 
 #[cfg(test)]

@@ -29,7 +29,6 @@ mod resource;
 mod role;
 mod routes;
 mod text;
-mod time;
 pub mod wire;
 
 use axum::Router;

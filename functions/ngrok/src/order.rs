@@ -1,12 +1,12 @@
 //! What the creation of a certificate asks for, read from either body.
 
-use crate::{error::Failure, resource::Resource, role, text::Texts, time};
+use crate::{error::Failure, resource::Resource, role, text::Texts};
 use countersign::{
     authority::AuthorityId,
     issue::CertificateId,
     policy::{Request, RequestedKeyId, RequestedValidity},
     ssh::{PublicKey, PublicKeyError},
-    types::CertType,
+    types::{CertType, timestamp},
 };
 use std::collections::BTreeMap;
 
@@ -118,7 +118,7 @@ fn subject_key(line: &str) -> Result<PublicKey, Failure> {
 }
 
 fn moment(field: &str, text: Option<String>) -> Result<Option<u64>, Failure> {
-    let parsed = text.map(|text| time::parse(&text).ok_or(()));
+    let parsed = text.map(|text| timestamp::parse(&text).ok_or(()));
     parsed.transpose().map_err(|()| {
         Failure::invalid(
             241,

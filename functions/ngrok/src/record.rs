@@ -1,12 +1,12 @@
 //! A certificate's record, seen through this API: what it shows, and what it keeps beside it.
 
-use crate::{order::resource_id, text::Texts, time, wire};
+use crate::{order::resource_id, text::Texts, wire};
 use countersign::{
     Error,
     certificates::CertificateRecord,
     ssh::{CertificateFields, KeyKind, PublicKey},
     store::Record,
-    types::CertType,
+    types::{CertType, timestamp},
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -60,15 +60,15 @@ pub(crate) fn host(record: &CertificateRecord, uri: String) -> Result<wire::SshH
     Ok(wire::SshHostCertificate {
         id: resource_id(CertType::Host, &record.id),
         uri,
-        created_at: time::render(record.created_at),
+        created_at: timestamp::render(record.created_at),
         description: text(record, DESCRIPTION),
         metadata: text(record, METADATA),
         public_key: public_key(record, &fields),
         key_type: key_type(&fields.subject_key).into(),
         ssh_certificate_authority_id: record.authority.to_string(),
         principals: principals(&fields),
-        valid_after: time::render(fields.validity.valid_after()),
-        valid_until: time::render(fields.validity.valid_before()),
+        valid_after: timestamp::render(fields.validity.valid_after()),
+        valid_until: timestamp::render(fields.validity.valid_before()),
         certificate: certificate(record, CertType::Host)?,
     })
 }
@@ -79,7 +79,7 @@ pub(crate) fn user(record: &CertificateRecord, uri: String) -> Result<wire::SshU
     Ok(wire::SshUserCertificate {
         id: resource_id(CertType::User, &record.id),
         uri,
-        created_at: time::render(record.created_at),
+        created_at: timestamp::render(record.created_at),
         description: text(record, DESCRIPTION),
         metadata: text(record, METADATA),
         public_key: public_key(record, &fields),
@@ -88,8 +88,8 @@ pub(crate) fn user(record: &CertificateRecord, uri: String) -> Result<wire::SshU
         principals: principals(&fields),
         critical_options: owned(fields.critical_options.iter()),
         extensions: owned(fields.extensions.iter()),
-        valid_after: time::render(fields.validity.valid_after()),
-        valid_until: time::render(fields.validity.valid_before()),
+        valid_after: timestamp::render(fields.validity.valid_after()),
+        valid_until: timestamp::render(fields.validity.valid_before()),
         certificate: certificate(record, CertType::User)?,
     })
 }

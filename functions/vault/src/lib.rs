@@ -9,7 +9,6 @@ mod one_time_passwords;
 mod refusal;
 mod routes;
 mod ssh;
-mod time;
 mod wrapping;
 
 use axum::{Router, routing::any};

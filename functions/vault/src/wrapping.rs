@@ -4,7 +4,7 @@
 //! store alone opens nothing, and an answer that nobody took is lost with its token. Taking it is one conditional
 //! delete: of any number of callers one gets it, and the others learn that somebody did.
 
-use crate::{api::Answer, error::Failure, time};
+use crate::{api::Answer, error::Failure};
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
     hkdf::{HKDF_SHA256, Salt},
@@ -13,7 +13,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::{
     Services, random,
     store::{self, Condition, Key, Record, StoreError, Table, Write},
-    types::SecretToken,
+    types::{SecretToken, timestamp},
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -135,7 +135,7 @@ fn store_of(
         token: token.reveal().to_owned(),
         accessor: wrapped.accessor,
         ttl: ttl_secs,
-        creation_time: time::render(now),
+        creation_time: timestamp::render(now),
         creation_path: wrapped.creation_path,
         wrapped_accessor,
     };
@@ -181,7 +181,7 @@ pub(crate) async fn lookup(services: &Services, token: &SecretToken) -> Result<O
     let wrapped = find(services, token).await?;
     Ok(Origin {
         creation_path: wrapped.creation_path,
-        creation_time: time::render(wrapped.created_at),
+        creation_time: timestamp::render(wrapped.created_at),
         creation_ttl: wrapped.ttl_secs,
     })
 }

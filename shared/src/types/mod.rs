@@ -12,6 +12,8 @@ mod secret;
 mod serial;
 mod validity;
 
+pub mod timestamp;
+
 pub use cert_type::CertType;
 pub use cidr_list::{CidrList, CidrListError};
 pub use duration::{DurationError, parse_duration};

@@ -10,7 +10,7 @@ use crate::{
     record::key_type,
     resource::Resource,
     text::Texts,
-    time, wire,
+    wire,
 };
 use axum::{Router, routing::get};
 use countersign::{
@@ -20,6 +20,7 @@ use countersign::{
     handed_out::Until,
     retirement::{self, Outcome},
     store::{Condition, Record, StoreError, Write},
+    types::timestamp,
 };
 use http::StatusCode;
 use std::sync::Arc;
@@ -212,7 +213,7 @@ async fn delete(call: Arc<Call>) -> Result<Reply, Failure> {
 /// Why an authority stays whose certificates this API does not show.
 fn handed_out(until: Until) -> String {
     let until = match until {
-        Until::At(end) => format!("until {}", time::render(end)),
+        Until::At(end) => format!("until {}", timestamp::render(end)),
         Until::Forever => "for good, since it has no end".to_owned(),
     };
     format!(
@@ -251,7 +252,7 @@ fn view(call: &Call, authority: &Authority) -> Result<wire::SshCertificateAuthor
     Ok(wire::SshCertificateAuthority {
         id: authority.id.to_string(),
         uri: call.uri(authority.id.as_str()),
-        created_at: time::render(authority.created_at),
+        created_at: timestamp::render(authority.created_at),
         description: authority.description.clone(),
         metadata: authority.metadata.clone(),
         public_key: ca_key.to_line(),

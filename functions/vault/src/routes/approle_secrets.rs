@@ -9,7 +9,6 @@ use crate::{
     api::{Access, Answer, Call, Field, Kind, Method, Operation, Route, Scope, duration, handler, int, text},
     error::Failure,
     mounts::MountType,
-    time,
 };
 use countersign::{
     Error,
@@ -17,11 +16,14 @@ use countersign::{
         ClientSecret, Identity, NewSecret, StoredSecret, create_secret, destroy_secret, find_secret,
         find_secret_by_accessor, list_secrets,
     },
-    types::{CidrList, SecretToken},
+    types::{CidrList, SecretToken, timestamp},
 };
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// What the real product shows for a time that never comes.
+const NEVER: &str = "0001-01-01T00:00:00Z";
 
 const SCOPE: Scope = Scope::Mount(MountType::Approle);
 
@@ -216,9 +218,9 @@ fn metadata(text: &str) -> Result<BTreeMap<String, String>, Failure> {
 fn shown(secret: &ClientSecret) -> Value {
     json!({
         "cidr_list": secret.bound_cidrs,
-        "creation_time": time::render(secret.created_at),
-        "expiration_time": secret.expires_at.map_or_else(|| time::NEVER.into(), time::render),
-        "last_updated_time": time::render(secret.updated_at),
+        "creation_time": timestamp::render(secret.created_at),
+        "expiration_time": secret.expires_at.map_or_else(|| NEVER.into(), timestamp::render),
+        "last_updated_time": timestamp::render(secret.updated_at),
         "metadata": secret.metadata,
         "secret_id_accessor": secret.accessor,
         "secret_id_num_uses": secret.uses_left.unwrap_or_default(),

@@ -3,11 +3,11 @@
 use crate::{
     api::{Answer, Call},
     error::Failure,
-    mounts, time,
+    mounts,
 };
 use countersign::{
     access::{Caller, Created, Entity, Token, TtlLimits, entity_by_id, missing_policies},
-    types::SecretToken,
+    types::{SecretToken, timestamp},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ pub(super) async fn lookup(call: &Call, id: &str, token: &Token) -> Result<Value
         "creation_ttl": token.creation_ttl,
         "display_name": token.display_name,
         "entity_id": token.entity_id,
-        "expire_time": token.expires_at.map(time::render),
+        "expire_time": token.expires_at.map(timestamp::render),
         "explicit_max_ttl": token.explicit_max_ttl,
         "id": id,
         "meta": token.meta,
@@ -104,7 +104,7 @@ pub(super) async fn lookup(call: &Call, id: &str, token: &Token) -> Result<Value
     });
     // A token without an end has no lease to speak of.
     if token.expires_at.is_some() {
-        data["issue_time"] = time::render(token.created_at).into();
+        data["issue_time"] = timestamp::render(token.created_at).into();
         data["renewable"] = token.renewable.into();
     }
     if token.period > 0 {
@@ -114,7 +114,7 @@ pub(super) async fn lookup(call: &Call, id: &str, token: &Token) -> Result<Value
         data["bound_cidrs"] = json!(token.bound_cidrs);
     }
     if let Some(renewed_at) = token.renewed_at {
-        data["last_renewal"] = time::render(renewed_at).into();
+        data["last_renewal"] = timestamp::render(renewed_at).into();
         data["last_renewal_time"] = renewed_at.into();
     }
     let entity = entity(call, token).await?;

@@ -7,7 +7,6 @@ use super::{
 use crate::{
     api::{Access, Answer, Call, Field, Kind, Method, Operation, Route, Scope, flag, handler, text},
     error::Failure,
-    time,
 };
 use countersign::{
     access::{
@@ -15,6 +14,7 @@ use countersign::{
         entity_by_name, list_entities, update_entity,
     },
     acl::ROOT_POLICY_NAME,
+    types::timestamp,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -239,13 +239,13 @@ async fn shown(call: &Call, entity: &Entity) -> Result<Answer, Failure> {
     let aliases = entity.aliases.iter().map(|alias| mounts.shown(entity, alias));
     Answer::data(json!({
         "aliases": aliases.collect::<Vec<_>>(),
-        "creation_time": time::render(entity.created_at),
+        "creation_time": timestamp::render(entity.created_at),
         "direct_group_ids": [],
         "disabled": entity.disabled,
         "group_ids": [],
         "id": entity.id,
         "inherited_group_ids": [],
-        "last_update_time": time::render(entity.updated_at),
+        "last_update_time": timestamp::render(entity.updated_at),
         "merged_entity_ids": null,
         "metadata": entity_aliases::or_null(&entity.metadata),
         "name": entity.name,

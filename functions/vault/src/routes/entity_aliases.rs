@@ -5,11 +5,13 @@ use crate::{
     api::{Access, Answer, Call, Field, Kind, Operation, Route, Scope, handler, text},
     error::Failure,
     mounts::{self, Mount},
-    time,
 };
-use countersign::access::{
-    Alias, Entity, MAX_ALIASES, StoredEntity, create_entity, entity_by_alias, entity_by_id, entity_by_login,
-    list_entities, update_entities, update_entity,
+use countersign::{
+    access::{
+        Alias, Entity, MAX_ALIASES, StoredEntity, create_entity, entity_by_alias, entity_by_id,
+        entity_by_login, list_entities, update_entities, update_entity,
+    },
+    types::timestamp,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -67,8 +69,8 @@ impl Mounts {
     pub(super) fn shown(&self, entity: &Entity, alias: &Alias) -> Value {
         let mut shown = self.info(alias);
         shown["canonical_id"] = entity.id.clone().into();
-        shown["creation_time"] = time::render(alias.created_at).into();
-        shown["last_update_time"] = time::render(alias.updated_at).into();
+        shown["creation_time"] = timestamp::render(alias.created_at).into();
+        shown["last_update_time"] = timestamp::render(alias.updated_at).into();
         shown["merged_from_canonical_ids"] = Value::Null;
         shown["namespace_id"] = "root".into();
         shown

@@ -9,11 +9,11 @@ use crate::{
     error::Failure,
     leases::{self, End},
     mounts::Mount,
-    time,
 };
 use countersign::{
     access::{TtlLimits, list_tokens},
     store::StoreError,
+    types::timestamp,
 };
 use http::StatusCode;
 use serde_json::json;
@@ -75,10 +75,10 @@ async fn lookup(call: &Call) -> Result<Answer, Failure> {
     let found = leases::find(&call.services, lease_id(call)?).await?;
     let lease = found.ok_or_else(|| Failure::user("invalid lease"))?.lease;
     Answer::data(json!({
-        "expire_time": time::render(lease.expires_at),
+        "expire_time": timestamp::render(lease.expires_at),
         "id": lease.id,
-        "issue_time": time::render(lease.issued_at),
-        "last_renewal": lease.renewed_at.map(time::render),
+        "issue_time": timestamp::render(lease.issued_at),
+        "last_renewal": lease.renewed_at.map(timestamp::render),
         "path": lease.path(),
         "renewable": lease.is_renewable(),
         "ttl": lease.expires_at.saturating_sub(call.services.clock.now()),

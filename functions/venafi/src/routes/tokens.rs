@@ -8,7 +8,7 @@ use crate::{
     session::{self, API_KEY_PATH, Issued, Presented},
     time, wire,
 };
-use countersign::types::SecretToken;
+use countersign::types::{SecretToken, timestamp};
 use http::StatusCode;
 use std::sync::Arc;
 
@@ -84,14 +84,14 @@ pub(super) async fn verify(call: Arc<Call>) -> Result<Reply, Failure> {
     let expires = token.expires_at.unwrap_or(now + 100 * 365 * 86_400);
     Reply::json(&wire::Verification {
         access_issued_on: time::date(token.created_at),
-        access_issued_on_iso8601: time::iso8601(token.created_at),
+        access_issued_on_iso8601: timestamp::render(token.created_at),
         access_issued_on_unix_time: token.created_at,
         application: client_id,
         expires: time::date(expires),
-        expires_iso8601: time::iso8601(expires),
+        expires_iso8601: timestamp::render(expires),
         expires_unix_time: expires,
         grant_issued_on: time::date(granted_at),
-        grant_issued_on_iso8601: time::iso8601(granted_at),
+        grant_issued_on_iso8601: timestamp::render(granted_at),
         grant_issued_on_unix_time: granted_at,
         identity: format!("local:{}", universal(caller)),
         scope,
