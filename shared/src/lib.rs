@@ -16,6 +16,8 @@ mod days;
 #[cfg(feature = "deployment")]
 pub mod deployment;
 pub mod error;
+#[cfg(feature = "test-util")]
+mod fault_plans;
 pub mod handed_out;
 pub mod hosts;
 pub mod issue;

@@ -1,8 +1,9 @@
-//! A keyring and its signers that fail on demand and count what they are asked, for tests.
+//! A keyring and its signers that fail or wait on demand and count what they are asked, for tests.
 
 use super::{InProcessSigner, Keyring, Pkcs8Key, Signer, SignerError, generate, lock};
 use crate::{
     authority::{Authority, AuthorityId, Custody, KeySpec},
+    fault_plans::FaultPlans,
     ssh::{PublicKey, SignatureAlgorithm, TbsCertificate},
 };
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex},
 };
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 /// What a keyring or a signer is asked for.
@@ -76,21 +78,45 @@ pub enum Failure {
     OtherKey,
 }
 
-/// Which operations were asked for, and which shall fail.
+/// An operation that waits until a test lets it go on.
+#[derive(Clone, Debug, Default)]
+pub struct Pause(Arc<PauseEnds>);
+
+#[derive(Debug, Default)]
+struct PauseEnds {
+    begun: Notify,
+    over: Notify,
+}
+
+impl Pause {
+    /// Returns once the operation was asked for, and waits.
+    pub async fn begun(&self) {
+        self.0.begun.notified().await;
+    }
+
+    /// Lets the operation go on.
+    pub fn end(&self) {
+        self.0.over.notify_one();
+    }
+
+    async fn hold(&self) {
+        self.0.begun.notify_one();
+        self.0.over.notified().await;
+    }
+}
+
+/// What becomes of an operation.
+#[derive(Clone, Debug)]
+enum Fate {
+    Fails(Failure),
+    Waits(Pause),
+}
+
+/// Which operations were asked for, and what shall become of them.
 #[derive(Debug, Default)]
 struct State {
     counts: HashMap<Operation, usize>,
-    plans: Vec<Plan>,
-}
-
-#[derive(Debug)]
-struct Plan {
-    operation: Operation,
-    /// How many such operations still pass.
-    passing: usize,
-    /// Whether it stays in force.
-    lasting: bool,
-    failure: Failure,
+    plans: FaultPlans<Operation, Fate>,
 }
 
 /// What is to fail, and what was asked: shared by a keyring and all its signers. Each operation counts, those that
@@ -110,23 +136,21 @@ impl Faults {
     /// # Panics
     /// Where `nth` is 0.
     pub fn fail_nth(&self, operation: Operation, nth: usize, failure: Failure) {
-        let passing = nth.checked_sub(1).expect("operations are counted from 1");
-        self.plan(Plan {
-            operation,
-            passing,
-            lasting: false,
-            failure,
-        });
+        check(operation, failure);
+        lock(&self.0).plans.nth(operation, nth, Fate::Fails(failure));
     }
 
     /// Fails every such operation until [`clear`](Self::clear).
     pub fn fail_always(&self, operation: Operation, failure: Failure) {
-        self.plan(Plan {
-            operation,
-            passing: 0,
-            lasting: true,
-            failure,
-        });
+        check(operation, failure);
+        lock(&self.0).plans.always(operation, Fate::Fails(failure));
+    }
+
+    /// Lets the next `operation` wait before it takes place.
+    pub fn pause_next(&self, operation: Operation) -> Pause {
+        let pause = Pause::default();
+        lock(&self.0).plans.nth(operation, 1, Fate::Waits(pause.clone()));
+        pause
     }
 
     /// Forgets all plans.
@@ -139,39 +163,20 @@ impl Faults {
         lock(&self.0).counts.get(&operation).copied().unwrap_or_default()
     }
 
-    fn plan(&self, plan: Plan) {
-        let lie = matches!(
-            plan.failure,
-            Failure::BitFlip | Failure::Garbage | Failure::OtherKey
-        );
-        assert!(
-            !lie || plan.operation == Operation::Sign,
-            "only a signature can be a lie"
-        );
-        lock(&self.0).plans.push(plan);
-    }
-
-    /// Counts `operation`, and gives the failure that is due.
-    fn next(&self, operation: Operation) -> Option<Failure> {
-        let mut state = lock(&self.0);
-        *state.counts.entry(operation).or_default() += 1;
-        let mut due = None;
-        for (index, plan) in state.plans.iter_mut().enumerate() {
-            if plan.operation != operation {
-                continue;
-            }
-            if plan.passing > 0 {
-                plan.passing -= 1;
-            } else if due.is_none() {
-                due = Some(index);
+    /// Counts `operation`, lets it wait where it shall, and gives the failure that is due.
+    async fn next(&self, operation: Operation) -> Option<Failure> {
+        let fate = {
+            let mut state = lock(&self.0);
+            *state.counts.entry(operation).or_default() += 1;
+            state.plans.next(|planned| *planned == operation)
+        };
+        match fate? {
+            Fate::Fails(failure) => Some(failure),
+            Fate::Waits(pause) => {
+                pause.hold().await;
+                None
             }
         }
-        let index = due?;
-        let failure = state.plans[index].failure;
-        if !state.plans[index].lasting {
-            state.plans.remove(index);
-        }
-        Some(failure)
     }
 
     /// Runs `work`, unless it is to fail before.
@@ -180,7 +185,7 @@ impl Faults {
         operation: Operation,
         work: impl Future<Output = Result<T, SignerError>>,
     ) -> Result<T, SignerError> {
-        match self.next(operation) {
+        match self.next(operation).await {
             Some(Failure::Before(fault)) => Err(fault.into()),
             Some(Failure::After(fault)) => {
                 work.await?;
@@ -193,6 +198,14 @@ impl Faults {
             Some(Failure::BitFlip | Failure::Garbage | Failure::OtherKey) | None => work.await,
         }
     }
+}
+
+fn check(operation: Operation, failure: Failure) {
+    let lie = matches!(failure, Failure::BitFlip | Failure::Garbage | Failure::OtherKey);
+    assert!(
+        !lie || operation == Operation::Sign,
+        "only a signature can be a lie"
+    );
 }
 
 /// Wraps a signer.
@@ -263,7 +276,7 @@ impl Signer for FaultySigner {
         tbs: &TbsCertificate,
         algorithm: SignatureAlgorithm,
     ) -> Result<Vec<u8>, SignerError> {
-        match self.faults.next(Operation::Sign) {
+        match self.faults.next(Operation::Sign).await {
             Some(failure) => self.sign_with(failure, tbs, algorithm).await,
             None => self.inner.sign(tbs, algorithm).await,
         }
@@ -288,11 +301,6 @@ impl<K: Keyring> FaultyKeyring<K> {
     /// What is to fail, and what was asked.
     pub fn faults(&self) -> &Faults {
         &self.faults
-    }
-
-    /// The keyring within, past faults and counts.
-    pub fn inner(&self) -> &K {
-        &self.inner
     }
 }
 
@@ -432,6 +440,19 @@ mod tests {
             assert!(pending);
         }
         assert!(issuer.issue().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_pause_holds_one_operation_until_it_is_ended() {
+        let issuer = Issuer::new(KeySpec::Ed25519).await;
+        let pause = issuer.faults.pause_next(Operation::Sign);
+        let mut waiting = Box::pin(issuer.issue());
+        let pending = poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context).is_pending())).await;
+        assert!(pending);
+        pause.begun().await;
+        assert!(issuer.issue().await.is_ok(), "the next one passes");
+        pause.end();
+        assert!(waiting.await.is_ok());
     }
 
     #[cfg(feature = "local-key")]

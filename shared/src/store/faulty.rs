@@ -1,6 +1,7 @@
 //! A store that fails on demand and counts what it is asked, for tests.
 
 use super::{Key, Query, Record, Store, StoreError, Table, Write};
+use crate::fault_plans::FaultPlans;
 use async_trait::async_trait;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -102,18 +103,7 @@ pub struct Faulty<S> {
 #[derive(Debug, Default)]
 struct State {
     counts: Counts,
-    plans: Vec<Plan>,
-}
-
-#[derive(Debug)]
-struct Plan {
-    matching: Matching,
-    /// How many matching operations still pass.
-    passing: usize,
-    /// Whether it stays in force.
-    lasting: bool,
-    fail: Fail,
-    fault: Fault,
+    plans: FaultPlans<Matching, (Fail, Fault)>,
 }
 
 impl<S> Faulty<S> {
@@ -140,25 +130,12 @@ impl<S> Faulty<S> {
     /// # Panics
     /// Where `nth` is 0.
     pub fn fail_nth(&self, matching: impl Into<Matching>, nth: usize, fail: Fail, fault: Fault) {
-        let passing = nth.checked_sub(1).expect("operations are counted from 1");
-        self.plan(Plan {
-            matching: matching.into(),
-            passing,
-            lasting: false,
-            fail,
-            fault,
-        });
+        self.state().plans.nth(matching.into(), nth, (fail, fault));
     }
 
     /// Fails every matching operation until [`heal`](Self::heal).
     pub fn fail_all(&self, matching: impl Into<Matching>, fail: Fail, fault: Fault) {
-        self.plan(Plan {
-            matching: matching.into(),
-            passing: 0,
-            lasting: true,
-            fail,
-            fault,
-        });
+        self.state().plans.always(matching.into(), (fail, fault));
     }
 
     /// Forgets all faults, those that never came due included.
@@ -181,10 +158,6 @@ impl<S> Faulty<S> {
         std::mem::take(&mut self.state().counts)
     }
 
-    fn plan(&self, plan: Plan) {
-        self.state().plans.push(plan);
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,23 +171,7 @@ impl<S> Faulty<S> {
             Operation::Write => &mut state.counts.writes,
         };
         *count += 1;
-        let mut due = None;
-        for (place, plan) in state.plans.iter_mut().enumerate() {
-            if plan.matching.covers(operation, tables) {
-                if plan.passing > 0 {
-                    plan.passing -= 1;
-                } else if due.is_none() {
-                    due = Some(place);
-                }
-            }
-        }
-        let place = due?;
-        let plan = &state.plans[place];
-        let (fail, fault, lasting) = (plan.fail, plan.fault, plan.lasting);
-        if !lasting {
-            state.plans.remove(place);
-        }
-        Some((fail, fault))
+        state.plans.next(|matching| matching.covers(operation, tables))
     }
 
     async fn run<T>(

@@ -4,7 +4,10 @@ use crate::{
     sharing::mount,
     support::{BASE, Turns, World},
 };
-use countersign::authority::{Authority, AuthorityId, AuthorityState};
+use countersign::{
+    authority::{Authority, AuthorityId, AuthorityState},
+    signer::faulty::Operation,
+};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -60,13 +63,13 @@ async fn an_authority_deleted_during_the_signing_gives_no_certificate() {
     let world = World::new().await;
     let authority = world.authority("ed25519").await;
     let path = format!("/ssh_certificate_authorities/{authority}");
-    let pause = world.keyring.inner().pause_next();
+    let pause = world.keyring.faults().pause_next(Operation::Sign);
     let deletion = async {
-        pause.begun.notified().await;
+        pause.begun().await;
         // By now the creation has looked, too, and has seen nothing.
         tokio::task::yield_now().await;
         let answer = world.delete(&path).await;
-        pause.go_on.notify_one();
+        pause.end();
         answer
     };
     let (made, deleted) = tokio::join!(world.user_certificate(&authority, json!({})), deletion);

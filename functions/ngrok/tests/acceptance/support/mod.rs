@@ -1,11 +1,9 @@
 //! A certificate authority in memory, and requests to it.
 
 mod answer;
-mod keyring;
 mod turns;
 
 pub(crate) use answer::Answer;
-pub(crate) use keyring::PausingKeyring;
 pub(crate) use turns::Turns;
 
 use axum::{Router, body::Body};
@@ -16,7 +14,10 @@ use countersign::{
     authority::AuthorityId,
     clock::FixedClock,
     random::SystemRandomSource,
-    signer::faulty::{FaultyKeyring, Operation},
+    signer::{
+        faulty::{FaultyKeyring, Operation},
+        local::LocalKeyring,
+    },
     store::{dynamodb::DynamoDb, embedded::Embedded, faulty::Faulty},
 };
 use http::{Method, Request, header};
@@ -34,7 +35,7 @@ pub(crate) const ED25519: &str = include_str!("../../../../../tests/vectors/keys
 pub(crate) struct World {
     pub(crate) services: Services,
     pub(crate) store: Arc<Faulty<DynamoDb>>,
-    pub(crate) keyring: Arc<FaultyKeyring<PausingKeyring>>,
+    pub(crate) keyring: Arc<FaultyKeyring<LocalKeyring>>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) audit: Arc<MemoryLog>,
     pub(crate) router: Router,
@@ -49,14 +50,15 @@ impl World {
 
     pub(crate) async fn with(change: impl FnOnce(&mut Services)) -> Self {
         let store = Arc::new(Faulty::new(Embedded::in_memory().await));
-        let keyring = Arc::new(FaultyKeyring::new(PausingKeyring::new()));
+        let random = Arc::new(SystemRandomSource::default());
+        let keyring = Arc::new(FaultyKeyring::new(LocalKeyring::in_memory(&*random).unwrap()));
         let clock = Arc::new(FixedClock::at(NOW));
         let audit = Arc::new(MemoryLog::default());
         let mut services = Services::new(
             store.clone(),
             keyring.clone(),
             clock.clone(),
-            Arc::new(SystemRandomSource::default()),
+            random,
             audit.clone(),
         );
         change(&mut services);
