@@ -17,7 +17,7 @@ const UNAVAILABLE: &str = r#"{"message":"Service Unavailable"}"#;
 
 /// Notes the client's address in `request`, as API Gateway saw it. Headers such as `X-Forwarded-For` are the client's
 /// own words and not looked at.
-pub fn with_client_address(mut request: Request) -> Request {
+fn with_client_address(mut request: Request) -> Request {
     let address = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref(),
         // Which other kinds there are depends on features that other crates may turn on.
@@ -30,7 +30,7 @@ pub fn with_client_address(mut request: Request) -> Request {
 }
 
 /// Who the caller is, where API Gateway has found that out: by its IAM or its JWT authoriser.
-pub fn gateway_identity(request: &Request) -> Option<GatewayIdentity> {
+fn gateway_identity(request: &Request) -> Option<GatewayIdentity> {
     let authorizer = match request.request_context_ref()? {
         RequestContext::ApiGatewayV2(context) => context.authorizer.as_ref()?,
         #[allow(unreachable_patterns)]

@@ -61,9 +61,7 @@ pub use lockout::Lockout;
 pub use login::{Login, login};
 pub use lookup::{Stored, is_alive, list_tokens, lookup, lookup_accessor, lookup_hash};
 pub(crate) use memory::Memory;
-pub use policies::{
-    StoredPolicy, delete_policy, list_policies, missing_policies, put_policy, read_policy, sanitize_policies,
-};
+pub use policies::{StoredPolicy, delete_policy, list_policies, missing_policies, put_policy, read_policy};
 pub use renew::renew;
 pub use revoke::{hash_of_accessor, revoke, revoke_orphan};
 pub use token::{Token, TokenState, TokenType, admits};
@@ -73,7 +71,7 @@ pub const TOKEN_PREFIX: &str = "csn_";
 /// What every batch token begins with.
 pub const BATCH_TOKEN_PREFIX: &str = "csb_";
 /// What every drawn client secret begins with.
-pub const SECRET_PREFIX: &str = "css_";
+pub(crate) const SECRET_PREFIX: &str = "css_";
 /// How often a conditional change is tried when others get in between.
 pub(crate) const TRIES: usize = 8;
 

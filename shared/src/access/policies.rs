@@ -56,7 +56,7 @@ pub(super) fn parse_stored(name: &str, text: Option<&str>) -> Result<Option<Poli
 
 /// Policy names as they are kept: in lower case, without blanks around, sorted, each once; `root` alone where it is
 /// among them; with `default` where `add_default` asks for it.
-pub fn sanitize_policies<S: AsRef<str>>(
+pub(super) fn sanitize_policies<S: AsRef<str>>(
     names: impl IntoIterator<Item = S>,
     add_default: bool,
 ) -> Vec<String> {

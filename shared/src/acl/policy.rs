@@ -79,7 +79,7 @@ impl Policy {
     }
 
     /// The built-in [`DEFAULT_POLICY`].
-    pub fn builtin_default() -> Self {
+    pub(crate) fn builtin_default() -> Self {
         Self::parse(DEFAULT_POLICY_NAME, DEFAULT_POLICY).expect("a test parses the built-in text")
     }
 

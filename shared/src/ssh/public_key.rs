@@ -301,7 +301,7 @@ impl PublicKey {
     }
 
     /// Whether the private key lives in a FIDO authenticator.
-    pub fn is_security_key(&self) -> bool {
+    pub(crate) fn is_security_key(&self) -> bool {
         matches!(self.kind(), KeyKind::SkEcdsa | KeyKind::SkEd25519)
     }
 

@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// `Truncated` or `BadInteger`.
-    pub fn positive_mpint(&mut self) -> Result<&'a [u8], WireError> {
+    pub(crate) fn positive_mpint(&mut self) -> Result<&'a [u8], WireError> {
         match self.string()? {
             [] => Err(WireError::BadInteger),
             [0] | [0, 0..=0x7f, ..] => Err(WireError::BadInteger),

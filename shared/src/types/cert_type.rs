@@ -13,7 +13,7 @@ pub enum CertType {
 
 impl CertType {
     /// The number in a certificate: 1 for user, 2 for host.
-    pub fn wire_value(self) -> u32 {
+    pub(crate) fn wire_value(self) -> u32 {
         match self {
             Self::Host => 2,
             Self::User => 1,
@@ -21,7 +21,7 @@ impl CertType {
     }
 
     /// The type with this number, if there is one.
-    pub fn from_wire_value(value: u32) -> Option<Self> {
+    pub(crate) fn from_wire_value(value: u32) -> Option<Self> {
         match value {
             1 => Some(Self::User),
             2 => Some(Self::Host),

@@ -16,7 +16,7 @@ const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// `config` with the [`timeouts`] and [`retries`] of Countersign.
+/// `config` with the [`timeouts`] and retries of Countersign.
 pub fn client_config(config: Builder) -> Builder {
     config
         .timeout_config(timeouts())
@@ -37,7 +37,7 @@ pub fn timeouts() -> TimeoutConfig {
 /// How a failed call is repeated: at most three attempts, with short pauses.
 ///
 /// Not adaptive: that mode holds requests back inside the client, and a function has one request at a time.
-pub fn retries() -> RetryConfig {
+fn retries() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(FIRST_PAUSE)

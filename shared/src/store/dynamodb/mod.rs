@@ -28,7 +28,7 @@ mod range;
 mod tables;
 mod write;
 
-pub use client::{client_config, retries, timeouts};
+pub use client::{client_config, timeouts};
 pub use tables::{TableNames, create_tables};
 
 use super::{Key, Query, Record, Store, StoreError, Table, Write, dynamodb::item::Item};
