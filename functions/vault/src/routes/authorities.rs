@@ -1,7 +1,8 @@
 //! `sys/countersign/authorities`: the CA keys of the account, which all families share. Ours: Vault has no such path.
 
+use super::on;
 use crate::{
-    api::{Access, Answer, Call, Method, Operation, Route, Scope, handler, text},
+    api::{Access, Answer, Call, Operation, Route, Scope, handler, text},
     error::Failure,
 };
 use countersign::{
@@ -22,37 +23,21 @@ pub(crate) const ROUTES: &[Route] = &[
             text("private_key"),
         ],
         methods: &[
-            Method {
-                operation: Operation::Read,
-                access: Access::Token,
-                handler: handler!(list),
-            },
-            Method {
-                operation: Operation::Update,
-                access: Access::Token,
-                handler: handler!(create),
-            },
+            on(Operation::Read, Access::Token, handler!(list)),
+            on(Operation::Update, Access::Token, handler!(create)),
         ],
     },
     Route {
         scope: Scope::Root,
         pattern: "sys/countersign/authorities/:id",
         fields: &[],
-        methods: &[Method {
-            operation: Operation::Read,
-            access: Access::Token,
-            handler: handler!(show),
-        }],
+        methods: &[on(Operation::Read, Access::Token, handler!(show))],
     },
     Route {
         scope: Scope::Root,
         pattern: "sys/countersign/authorities/:id/retire",
         fields: &[],
-        methods: &[Method {
-            operation: Operation::Update,
-            access: Access::Token,
-            handler: handler!(retire),
-        }],
+        methods: &[on(Operation::Update, Access::Token, handler!(retire))],
     },
 ];
 

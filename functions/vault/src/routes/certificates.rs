@@ -1,7 +1,8 @@
 //! `sys/countersign/certificates`: the records of what was signed, through whichever family. Ours: Vault keeps none.
 
+use super::on;
 use crate::{
-    api::{Access, Answer, Call, Field, Kind, Method, Operation, Route, Scope, handler, int, text},
+    api::{Access, Answer, Call, Field, Kind, Operation, Route, Scope, handler, int, text},
     error::Failure,
 };
 use countersign::{
@@ -30,21 +31,13 @@ pub(crate) const ROUTES: &[Route] = &[
             text("role"),
             Field::new("since", Kind::Int),
         ],
-        methods: &[Method {
-            operation: Operation::Read,
-            access: Access::Token,
-            handler: handler!(list),
-        }],
+        methods: &[on(Operation::Read, Access::Token, handler!(list))],
     },
     Route {
         scope: Scope::Root,
         pattern: "sys/countersign/certificates/:reference",
         fields: &[],
-        methods: &[Method {
-            operation: Operation::Read,
-            access: Access::Token,
-            handler: handler!(show),
-        }],
+        methods: &[on(Operation::Read, Access::Token, handler!(show))],
     },
 ];
 

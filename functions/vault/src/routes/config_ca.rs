@@ -1,7 +1,8 @@
 //! `config/ca`: the CA key of a mount, made, imported or taken from KMS.
 
+use super::on;
 use crate::{
-    api::{Access, Answer, Call, Method, Operation, Route, Scope, handler},
+    api::{Access, Answer, Call, Operation, Route, Scope, handler},
     error::Failure,
     mounts::MountType,
     ssh::{
@@ -24,21 +25,9 @@ pub(super) const ROUTES: &[Route] = &[Route {
     pattern: "config/ca",
     fields: SOURCE_FIELDS,
     methods: &[
-        Method {
-            operation: Operation::Delete,
-            access: Access::Token,
-            handler: handler!(delete),
-        },
-        Method {
-            operation: Operation::Read,
-            access: Access::Token,
-            handler: handler!(read),
-        },
-        Method {
-            operation: Operation::Update,
-            access: Access::Token,
-            handler: handler!(write),
-        },
+        on(Operation::Delete, Access::Token, handler!(delete)),
+        on(Operation::Read, Access::Token, handler!(read)),
+        on(Operation::Update, Access::Token, handler!(write)),
     ],
 }];
 

@@ -1,11 +1,12 @@
 //! `identity/entity` and `identity/lookup/entity`: who stands behind the tokens, over all the ways to log in.
 
 use super::{
+    at_root,
     entity_aliases::{self, Mounts},
     on,
 };
 use crate::{
-    api::{Access, Answer, Call, Field, Kind, Method, Operation, Route, Scope, flag, handler, text},
+    api::{Access, Answer, Call, Field, Kind, Operation, Route, flag, handler, text},
     error::Failure,
 };
 use countersign::{
@@ -35,32 +36,23 @@ const ENTITY: &[Field] = &[
     Field::new("policies", Kind::CommaList),
 ];
 
-const fn route(pattern: &'static str, fields: &'static [Field], methods: &'static [Method]) -> Route {
-    Route {
-        scope: Scope::Root,
-        pattern,
-        fields,
-        methods,
-    }
-}
-
 pub(super) const ROUTES: &[Route] = &[
-    route(
+    at_root(
         "identity/entity",
         ENTITY,
         &[on(Operation::Update, Access::Token, handler!(write))],
     ),
-    route(
+    at_root(
         "identity/entity/batch-delete",
         &[Field::new("entity_ids", Kind::CommaList)],
         &[on(Operation::Update, Access::Token, handler!(delete_several))],
     ),
-    route(
+    at_root(
         "identity/entity/id",
         &[],
         &[on(Operation::List, Access::Token, handler!(list_ids))],
     ),
-    route(
+    at_root(
         "identity/entity/id/:id",
         ENTITY,
         &[
@@ -69,12 +61,12 @@ pub(super) const ROUTES: &[Route] = &[
             on(Operation::Update, Access::Token, handler!(write)),
         ],
     ),
-    route(
+    at_root(
         "identity/entity/name",
         &[],
         &[on(Operation::List, Access::Token, handler!(list_names))],
     ),
-    route(
+    at_root(
         "identity/entity/name/*name",
         ENTITY,
         &[
@@ -83,7 +75,7 @@ pub(super) const ROUTES: &[Route] = &[
             on(Operation::Update, Access::Token, handler!(write)),
         ],
     ),
-    route(
+    at_root(
         "identity/lookup/entity",
         &[
             text("alias_id"),

@@ -1,7 +1,8 @@
 //! `issue/:role`: a key pair and a certificate for it. The private key is in the answer and nowhere else.
 
+use super::on;
 use crate::{
-    api::{Access, Answer, Call, Method, Operation, Route, Scope, handler, int, text},
+    api::{Access, Answer, Call, Operation, Route, Scope, handler, int, text},
     error::Failure,
     mounts::MountType,
     ssh::{
@@ -25,11 +26,7 @@ pub(super) const ROUTES: &[Route] = &[Route {
         signing::CRITICAL_OPTIONS,
         signing::EXTENSIONS,
     ],
-    methods: &[Method {
-        operation: Operation::Update,
-        access: Access::Token,
-        handler: handler!(issue),
-    }],
+    methods: &[on(Operation::Update, Access::Token, handler!(issue))],
 }];
 
 async fn issue(call: &Call) -> Result<Answer, Failure> {

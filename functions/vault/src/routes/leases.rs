@@ -1,10 +1,9 @@
 //! `sys/leases`: what `creds` lends. Tokens are leases too, found by what made them, but without an id to be named by.
 
-use super::on;
+use super::{at_root, on};
 use crate::{
     api::{
-        Access, Answer, Call, Field, Lease as Lent, Method, Operation, Route, Scope, duration, flag, handler,
-        text,
+        Access, Answer, Call, Field, Lease as Lent, Method, Operation, Route, duration, flag, handler, text,
     },
     error::Failure,
     leases::{self, End},
@@ -28,35 +27,26 @@ const REVOKE: [Method; 1] = [on(Operation::Update, Access::Token, handler!(revok
 const REVOKE_PREFIX: [Method; 1] = [on(Operation::Update, Access::Sudo, handler!(revoke_prefix))];
 const REVOKE_FORCE: [Method; 1] = [on(Operation::Update, Access::Sudo, handler!(revoke_force))];
 
-const fn route(pattern: &'static str, fields: &'static [Field], methods: &'static [Method]) -> Route {
-    Route {
-        scope: Scope::Root,
-        pattern,
-        fields,
-        methods,
-    }
-}
-
 pub(super) const ROUTES: &[Route] = &[
-    route("sys/leases/lookup", &[text("lease_id")], &LOOKUP),
-    route(
+    at_root("sys/leases/lookup", &[text("lease_id")], &LOOKUP),
+    at_root(
         "sys/leases/lookup/*prefix",
         &[],
         &[on(Operation::List, Access::Sudo, handler!(list))],
     ),
-    route("sys/leases/renew", RENEWAL, &RENEW),
-    route("sys/leases/renew/*lease_id", RENEWAL, &RENEW),
-    route("sys/leases/revoke", LEASE, &REVOKE),
-    route("sys/leases/revoke/*lease_id", LEASE, &REVOKE),
-    route("sys/leases/revoke-force/*prefix", PREFIX, &REVOKE_FORCE),
-    route("sys/leases/revoke-prefix/*prefix", PREFIX, &REVOKE_PREFIX),
+    at_root("sys/leases/renew", RENEWAL, &RENEW),
+    at_root("sys/leases/renew/*lease_id", RENEWAL, &RENEW),
+    at_root("sys/leases/revoke", LEASE, &REVOKE),
+    at_root("sys/leases/revoke/*lease_id", LEASE, &REVOKE),
+    at_root("sys/leases/revoke-force/*prefix", PREFIX, &REVOKE_FORCE),
+    at_root("sys/leases/revoke-prefix/*prefix", PREFIX, &REVOKE_PREFIX),
     // Their names before Vault 0.8.
-    route("sys/renew", RENEWAL, &RENEW),
-    route("sys/renew/*lease_id", RENEWAL, &RENEW),
-    route("sys/revoke", LEASE, &REVOKE),
-    route("sys/revoke/*lease_id", LEASE, &REVOKE),
-    route("sys/revoke-force/*prefix", PREFIX, &REVOKE_FORCE),
-    route("sys/revoke-prefix/*prefix", PREFIX, &REVOKE_PREFIX),
+    at_root("sys/renew", RENEWAL, &RENEW),
+    at_root("sys/renew/*lease_id", RENEWAL, &RENEW),
+    at_root("sys/revoke", LEASE, &REVOKE),
+    at_root("sys/revoke/*lease_id", LEASE, &REVOKE),
+    at_root("sys/revoke-force/*prefix", PREFIX, &REVOKE_FORCE),
+    at_root("sys/revoke-prefix/*prefix", PREFIX, &REVOKE_PREFIX),
 ];
 
 /// The id in the path or in the body.

@@ -32,7 +32,7 @@ mod verify;
 mod wrapping;
 mod zero_address;
 
-use crate::api::{Access, Handler, Method, Operation, Route};
+use crate::api::{Access, Field, Handler, Method, Operation, Route, Scope};
 
 /// All rows. Where several fit, the first one answers.
 pub(crate) const TABLE: &[&[Route]] = &[
@@ -72,5 +72,15 @@ const fn on(operation: Operation, access: Access, handler: Handler) -> Method {
         operation,
         access,
         handler,
+    }
+}
+
+/// One row at `/v1/`.
+const fn at_root(pattern: &'static str, fields: &'static [Field], methods: &'static [Method]) -> Route {
+    Route {
+        scope: Scope::Root,
+        pattern,
+        fields,
+        methods,
     }
 }

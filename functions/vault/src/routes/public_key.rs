@@ -1,7 +1,8 @@
 //! `public_key`: the CA key for everybody.
 
+use super::on;
 use crate::{
-    api::{Access, Answer, Call, Method, Operation, Route, Scope, handler},
+    api::{Access, Answer, Call, Operation, Route, Scope, handler},
     error::Failure,
     mounts::MountType,
     ssh::issuers::Issuers,
@@ -11,11 +12,7 @@ pub(super) const ROUTES: &[Route] = &[Route {
     scope: Scope::Mount(MountType::Ssh),
     pattern: "public_key",
     fields: &[],
-    methods: &[Method {
-        operation: Operation::Read,
-        access: Access::Public,
-        handler: handler!(read),
-    }],
+    methods: &[on(Operation::Read, Access::Public, handler!(read))],
 }];
 
 async fn read(call: &Call) -> Result<Answer, Failure> {

@@ -1,7 +1,8 @@
 //! `roles/:role` and `roles`.
 
+use super::on;
 use crate::{
-    api::{Access, Answer, Call, Method, Operation, Route, Scope, handler, int, text},
+    api::{Access, Answer, Call, Operation, Route, Scope, handler, int, text},
     error::Failure,
     mounts::MountType,
     ssh::{
@@ -24,32 +25,16 @@ pub(super) const ROUTES: &[Route] = &[
         pattern: "roles/:role",
         fields: FIELDS,
         methods: &[
-            Method {
-                operation: Operation::Delete,
-                access: Access::Token,
-                handler: handler!(delete),
-            },
-            Method {
-                operation: Operation::Read,
-                access: Access::Token,
-                handler: handler!(read),
-            },
-            Method {
-                operation: Operation::Update,
-                access: Access::Token,
-                handler: handler!(write),
-            },
+            on(Operation::Delete, Access::Token, handler!(delete)),
+            on(Operation::Read, Access::Token, handler!(read)),
+            on(Operation::Update, Access::Token, handler!(write)),
         ],
     },
     Route {
         scope: SCOPE,
         pattern: "roles",
         fields: &[text("after"), int("limit")],
-        methods: &[Method {
-            operation: Operation::List,
-            access: Access::Token,
-            handler: handler!(list),
-        }],
+        methods: &[on(Operation::List, Access::Token, handler!(list))],
     },
 ];
 

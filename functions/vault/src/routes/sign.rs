@@ -1,7 +1,8 @@
 //! `sign/:role`: a certificate for the caller's key.
 
+use super::on;
 use crate::{
-    api::{Access, Answer, Call, Method, Operation, Route, Scope, handler, text},
+    api::{Access, Answer, Call, Operation, Route, Scope, handler, text},
     error::Failure,
     mounts::MountType,
     ssh::{
@@ -23,11 +24,7 @@ pub(super) const ROUTES: &[Route] = &[Route {
         signing::CRITICAL_OPTIONS,
         signing::EXTENSIONS,
     ],
-    methods: &[Method {
-        operation: Operation::Update,
-        access: Access::Token,
-        handler: handler!(sign),
-    }],
+    methods: &[on(Operation::Update, Access::Token, handler!(sign))],
 }];
 
 async fn sign(call: &Call) -> Result<Answer, Failure> {

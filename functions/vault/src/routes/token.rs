@@ -1,11 +1,8 @@
 //! `auth/token`: the life of tokens.
 
-use super::{auth_block, on};
+use super::{at_root, auth_block, on};
 use crate::{
-    api::{
-        Access, Answer, Call, Field, Kind, Method, Operation, Route, Scope, duration, flag, handler, int,
-        map, text,
-    },
+    api::{Access, Answer, Call, Field, Kind, Operation, Route, duration, flag, handler, int, map, text},
     error::Failure,
     leases::{self, End},
     wrapping,
@@ -37,32 +34,23 @@ const CREATE: &[Field] = &[
 ];
 const INCREMENT: Field = duration("increment");
 
-const fn route(pattern: &'static str, fields: &'static [Field], methods: &'static [Method]) -> Route {
-    Route {
-        scope: Scope::Root,
-        pattern,
-        fields,
-        methods,
-    }
-}
-
 pub(super) const ROUTES: &[Route] = &[
-    route(
+    at_root(
         "auth/token/create",
         CREATE,
         &[on(Operation::Update, Access::Token, handler!(create))],
     ),
-    route(
+    at_root(
         "auth/token/create-orphan",
         CREATE,
         &[on(Operation::Update, Access::Token, handler!(create_orphan))],
     ),
-    route(
+    at_root(
         "auth/token/lookup",
         &[text("token")],
         &[on(Operation::Update, Access::Token, handler!(lookup))],
     ),
-    route(
+    at_root(
         "auth/token/lookup-self",
         &[text("token")],
         &[
@@ -70,47 +58,47 @@ pub(super) const ROUTES: &[Route] = &[
             on(Operation::Update, Access::Token, handler!(lookup_self)),
         ],
     ),
-    route(
+    at_root(
         "auth/token/lookup-accessor",
         &[text("accessor")],
         &[on(Operation::Update, Access::Token, handler!(lookup_by_accessor))],
     ),
-    route(
+    at_root(
         "auth/token/renew",
         &[text("token"), INCREMENT],
         &[on(Operation::Update, Access::Token, handler!(renew))],
     ),
-    route(
+    at_root(
         "auth/token/renew-self",
         &[text("token"), INCREMENT],
         &[on(Operation::Update, Access::Token, handler!(renew_self))],
     ),
-    route(
+    at_root(
         "auth/token/renew-accessor",
         &[text("accessor"), INCREMENT],
         &[on(Operation::Update, Access::Token, handler!(renew_by_accessor))],
     ),
-    route(
+    at_root(
         "auth/token/revoke",
         &[text("token")],
         &[on(Operation::Update, Access::Token, handler!(revoke_other))],
     ),
-    route(
+    at_root(
         "auth/token/revoke-self",
         &[],
         &[on(Operation::Update, Access::Token, handler!(revoke_self))],
     ),
-    route(
+    at_root(
         "auth/token/revoke-accessor",
         &[text("accessor")],
         &[on(Operation::Update, Access::Token, handler!(revoke_by_accessor))],
     ),
-    route(
+    at_root(
         "auth/token/revoke-orphan",
         &[text("token")],
         &[on(Operation::Update, Access::Sudo, handler!(revoke_alone))],
     ),
-    route(
+    at_root(
         "auth/token/accessors",
         &[],
         &[on(Operation::List, Access::Sudo, handler!(accessors))],
