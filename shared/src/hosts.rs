@@ -5,6 +5,11 @@ use crate::{signer::Pkcs8Key, ssh::PublicKey};
 use async_trait::async_trait;
 use std::{fmt, net::SocketAddr};
 
+/// `text` as one word of a shell, whatever stands in it.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// A login on a host.
 #[derive(Debug)]
 pub struct HostLogin {
@@ -88,5 +93,15 @@ pub struct NoHosts;
 impl Hosts for NoHosts {
     async fn run(&self, _: &HostLogin, _: &str, _: &[u8]) -> Result<(), HostError> {
         Err(HostError::Unreachable("this program connects to no hosts".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_text_is_one_word_of_a_shell() {
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
     }
 }

@@ -1,6 +1,6 @@
 //! What the server prints at its start: where it is, and the commands that lead from there to a login.
 
-use countersign::types::SecretToken;
+use countersign::{hosts::quoted, types::SecretToken};
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -87,11 +87,6 @@ impl fmt::Display for Banner<'_> {
     }
 }
 
-/// A word of bash.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,11 +111,6 @@ mod tests {
         ] {
             assert_eq!(banner(address).url(), url);
         }
-    }
-
-    #[test]
-    fn words_are_safe_for_bash() {
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
 use countersign::{
     Error, Services,
     access::{self, Token},
-    hosts::{HostError, HostKeys, HostLogin},
+    hosts::{HostError, HostKeys, HostLogin, quoted},
     random,
     signer::private_key::GeneratedKey,
     store::StoreError,
@@ -258,11 +258,6 @@ fn command(file: &str, key: &InstalledKey, action: &str) -> String {
          printf '%s\\n' {line} >{file} && ./{script} {action} {file} {target} </dev/null"
     );
     format!("exec sh -c {}", quoted(&steps))
-}
-
-/// `text` as one word of a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// A name that may stand in a path, and for a user.
