@@ -41,8 +41,14 @@ pub use services::Services;
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
+    sync::{Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
+
+/// Locks `mutex`. No holder of ours leaves its value half changed, so one that panicked does no harm.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Runs two futures at the same time.
 pub(crate) async fn join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {

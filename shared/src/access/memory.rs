@@ -2,13 +2,14 @@ use super::{admission::Admitted, policies};
 use crate::{
     acl::{Acl, Policy},
     error::Error,
+    lock,
     store::Key,
 };
 use std::{
     collections::HashMap,
     fmt,
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// For how many tokens a process remembers what to read along.
@@ -90,8 +91,4 @@ fn insert<K: Clone + Eq + Hash, V>(map: &mut HashMap<K, V>, max: usize, key: K, 
         }
     }
     map.insert(key, value);
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! The signers that are open.
 
-use super::{Signer, lock};
-use crate::authority::AuthorityId;
+use super::Signer;
+use crate::{authority::AuthorityId, lock};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},

@@ -1,9 +1,10 @@
 //! A keyring and its signers that fail or wait on demand and count what they are asked, for tests.
 
-use super::{InProcessSigner, Keyring, Pkcs8Key, Signer, SignerError, generate, lock};
+use super::{InProcessSigner, Keyring, Pkcs8Key, Signer, SignerError, generate};
 use crate::{
     authority::{Authority, AuthorityId, Custody, KeySpec},
     fault_plans::FaultPlans,
+    lock,
     ssh::{PublicKey, SignatureAlgorithm, TbsCertificate},
 };
 use async_trait::async_trait;

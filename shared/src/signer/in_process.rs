@@ -1,8 +1,9 @@
 //! Signing in this process: what local mode and sealed keys share.
 
-use super::{Pkcs8Key, Signer, SignerError, der, lock};
+use super::{Pkcs8Key, Signer, SignerError, der};
 use crate::{
     authority::KeySpec,
+    lock,
     ssh::{Curve, PublicKey, PublicKeyError, SignatureAlgorithm, TbsCertificate},
 };
 use async_trait::async_trait;

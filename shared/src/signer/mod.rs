@@ -21,10 +21,7 @@ pub use keyring::{Keyring, Pkcs8Key};
 
 use crate::ssh::{PublicKey, SignatureAlgorithm, SignatureError, TbsCertificate};
 use async_trait::async_trait;
-use std::{
-    fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::fmt;
 
 /// Why a signer gave no signature.
 #[derive(Debug)]
@@ -86,9 +83,4 @@ pub trait Signer: Send + Sync {
     /// [`SignerError`].
     async fn sign(&self, tbs: &TbsCertificate, algorithm: SignatureAlgorithm)
     -> Result<Vec<u8>, SignerError>;
-}
-
-/// Locks `mutex`. No holder of ours leaves its value half changed, so one that panicked does no harm.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

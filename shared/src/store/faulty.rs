@@ -1,9 +1,9 @@
 //! A store that fails on demand and counts what it is asked, for tests.
 
 use super::{Key, Query, Record, Store, StoreError, Table, Write};
-use crate::fault_plans::FaultPlans;
+use crate::{fault_plans::FaultPlans, lock};
 use async_trait::async_trait;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 /// What a store is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -159,7 +159,7 @@ impl<S> Faulty<S> {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Counts an operation and says how it fails, if it does.

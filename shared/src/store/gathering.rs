@@ -10,11 +10,11 @@
 //! - where the gathered set fails, whoever caused it is judged alone, and the others go again without it.
 
 use super::{Key, Query, Record, Store, StoreError, Write};
-use crate::error::Cause;
+use crate::{error::Cause, lock};
 use async_trait::async_trait;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 use tokio::sync::oneshot;
 
@@ -235,7 +235,7 @@ impl<T> Default for Line<T> {
 
 impl<T> Line<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a failed call of KMS means.
 
-use crate::signer::SignerError;
+use crate::{error::chain, signer::SignerError};
 use aws_sdk_kms::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
@@ -65,16 +65,4 @@ pub(super) fn incomplete(action: &'static str) -> SignerError {
         }
         .into(),
     )
-}
-
-/// What an error and its causes say, on one line.
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

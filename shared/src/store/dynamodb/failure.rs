@@ -1,7 +1,7 @@
 //! What an AWS error means to the caller of a store.
 
 use super::super::StoreError;
-use crate::error::Cause;
+use crate::error::{Cause, chain};
 use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
@@ -108,15 +108,4 @@ fn meaning(code: &str, answer: &HttpResponse) -> Meaning {
             _ => Meaning::Unavailable,
         },
     }
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
