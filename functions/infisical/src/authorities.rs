@@ -10,11 +10,8 @@ use countersign::{
     Error,
     authority::{self, Authority, AuthorityState},
     signer::{InProcessSigner, Signer, private_key::parse_private_key},
-    store::StoreError,
+    store::{StoreError, TRIES},
 };
-
-/// How often a change of a project is tried when others get in between.
-const TRIES: usize = 8;
 
 /// A CA whose authority is in service, but which no project has yet.
 pub(crate) struct Draft {

@@ -10,14 +10,11 @@ use crate::{
 };
 use countersign::{
     Error,
-    store::{Condition, StoreError, Write},
+    store::{Condition, StoreError, TRIES, Write},
 };
 
 /// What a failed condition of a set of writes means, by the place of the write.
 type Meanings = Vec<Option<Problem>>;
-
-/// How often a change of a host is tried when others get in between.
-const TRIES: usize = 8;
 
 fn taken(what: &str, name: &str) -> Problem {
     Problem::bad_request(format!(

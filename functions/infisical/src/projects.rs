@@ -44,8 +44,8 @@ pub(crate) fn draft(
     })
 }
 
-/// How often a project is made when another with the slug that was made up gets in between.
-const TRIES: usize = 8;
+/// How often a slug is made up for a project where another project has it.
+const SLUG_TRIES: usize = 8;
 
 /// Stores a new project, and `more` with it.
 ///
@@ -71,7 +71,7 @@ pub(crate) async fn store(records: &mut Records, project: &Project, more: &[Writ
 /// make one project. One that somebody has made for themselves is none of the operator's, whatever its name: its maker
 /// administers it, and would decide who gets into the hosts of the document.
 pub(crate) async fn named(records: &mut Records, name: &str) -> Result<String, Problem> {
-    for _ in 0..TRIES {
+    for _ in 0..SLUG_TRIES {
         if let Some(known) = records.find::<ProjectName>(&ProjectName::key_of(name)).await? {
             return Ok(known.value.project_id);
         }

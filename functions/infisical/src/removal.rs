@@ -8,11 +8,8 @@ use crate::{
 };
 use countersign::{
     Error, authority_use, retirement,
-    store::{Condition, StoreError, Write},
+    store::{Condition, StoreError, TRIES, Write},
 };
-
-/// How often the change of the project is tried when others get in between.
-const TRIES: usize = 8;
 
 /// Removes a CA: first the authority's service, after which nothing can be signed, unless a mount or a certificate of
 /// another family needs it still; then the hosts and templates that use it; its own record last, so that a removal that

@@ -1,5 +1,4 @@
 use super::{
-    TRIES,
     entity::Entity,
     lookup::{Stored, carried, read_all},
     policies,
@@ -10,7 +9,7 @@ use crate::{
     error::Error,
     random,
     services::Services,
-    store::{Condition, Key, Record, StoreError, Write},
+    store::{Condition, Key, Record, StoreError, TRIES, Write},
     types::SecretToken,
 };
 use serde_json::{Map, Value};

@@ -1,9 +1,9 @@
-use super::{TRIES, contended, lookup::read_all};
+use super::{contended, lookup::read_all};
 use crate::{
     error::Error,
     random,
     services::Services,
-    store::{Condition, Key, Query, Record, Store, StoreError, Table, Write, read_one},
+    store::{Condition, Key, Query, Record, Store, StoreError, TRIES, Table, Write, read_one},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

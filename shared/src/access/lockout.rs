@@ -1,8 +1,8 @@
-use super::{TRIES, contended};
+use super::contended;
 use crate::{
     error::Error,
     services::Services,
-    store::{Condition, Key, Record, StoreError, Table, Write, read_one},
+    store::{Condition, Key, Record, StoreError, TRIES, Table, Write, read_one},
 };
 use serde::{Deserialize, Serialize};
 

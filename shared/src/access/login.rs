@@ -1,5 +1,5 @@
 use super::{
-    TRIES, contended,
+    contended,
     create::{Created, NewToken, granted},
     identity::{Identity, StoredSecret, id_of_client, secret_key, spend, stored_secret},
     lifetime::TtlLimits,
@@ -8,7 +8,7 @@ use super::{
 use crate::{
     error::Error,
     services::Services,
-    store::{Key, StoreError},
+    store::{Key, StoreError, TRIES},
     types::SecretToken,
 };
 use std::{collections::BTreeMap, net::IpAddr};

@@ -72,10 +72,8 @@ pub const TOKEN_PREFIX: &str = "csn_";
 pub const BATCH_TOKEN_PREFIX: &str = "csb_";
 /// What every drawn client secret begins with.
 pub(crate) const SECRET_PREFIX: &str = "css_";
-/// How often a conditional change is tried when others get in between.
-pub(crate) const TRIES: usize = 8;
 
-/// A conflict that stayed one after [`TRIES`] attempts.
+/// A conflict that stayed one after [`TRIES`](crate::store::TRIES) attempts.
 pub(crate) fn contended(what: &str) -> crate::Error {
     crate::Error::Conflict(format!("{what} is being changed by other requests; try again"))
 }

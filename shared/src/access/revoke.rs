@@ -1,12 +1,12 @@
 use super::{
-    TRIES, contended,
+    contended,
     lookup::{self, Stored},
     token::{CHILD, Pointer, Token, TokenState, partition},
 };
 use crate::{
     error::Error,
     services::Services,
-    store::{Condition, Query, Store, StoreError, Table, Write},
+    store::{Condition, Query, Store, StoreError, TRIES, Table, Write},
 };
 
 /// The most writes of one set.

@@ -74,6 +74,8 @@ pub struct Listing {
 
 /// The version of a record that nobody has replaced.
 pub const FIRST_VERSION: u64 = 1;
+/// How often a conditional change is tried when others get in between. Who tries less or more often says why.
+pub const TRIES: usize = 8;
 
 /// One stored record.
 #[derive(Clone, Debug, PartialEq, Eq)]

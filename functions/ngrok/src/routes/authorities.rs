@@ -1,7 +1,7 @@
 //! `/ssh_certificate_authorities`: the CA keys of the account, whichever family they were made through. A retired one
 //! is not shown: it signs nothing any more.
 
-use super::{TRIES, certificates::change, cursor, next_page_uri, resource};
+use super::{certificates::change, cursor, next_page_uri, resource};
 use crate::{
     call::{Call, Reply},
     endpoint::Endpoint,
@@ -19,7 +19,7 @@ use countersign::{
     authority::{self, Authority, AuthorityId, AuthorityState, KeySource, KeySpec},
     handed_out::Until,
     retirement::{self, Outcome},
-    store::{Condition, Record, StoreError, Write},
+    store::{Condition, Record, StoreError, TRIES, Write},
     types::timestamp,
 };
 use http::StatusCode;

@@ -1,6 +1,6 @@
 //! What user and host certificates have in common.
 
-use super::{TRIES, cursor, next_page_uri, resource};
+use super::{cursor, next_page_uri, resource};
 use crate::{
     call::{Call, Reply},
     endpoint::Endpoint,
@@ -19,7 +19,7 @@ use countersign::{
     authority::{Authority, AuthorityState},
     certificates::{self, CertificateList, CertificateRecord},
     issue::{self, CertificateId, Issuance, Issued},
-    store::{Condition, Record, StoreError, Write},
+    store::{Condition, Record, StoreError, TRIES, Write},
     types::{CertType, Ksuid},
 };
 use http::StatusCode;

@@ -11,9 +11,6 @@ use crate::{endpoint::no_route, error::Failure, query::Page, resource::Resource}
 use axum::{Router, routing::MethodRouter};
 use countersign::Services;
 
-/// How often a change starts again when the record changed under its feet.
-const TRIES: usize = 8;
-
 /// All routes.
 pub(crate) fn all() -> Router<Services> {
     Router::new()

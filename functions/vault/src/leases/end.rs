@@ -5,13 +5,11 @@ use crate::{dynamic_keys, error::Failure};
 use countersign::{
     Error, Services,
     audit::Decision,
-    store::{Query, StoreError, Table},
+    store::{Query, StoreError, TRIES, Table},
 };
 use http::StatusCode;
 use std::time::Duration;
 
-/// How often a conditional change is tried when others get in between.
-const TRIES: usize = 8;
 /// How long until a key that could not be taken away is tried again, in seconds: twice as long each time.
 const FIRST_PAUSE_SECS: u64 = 30;
 const LONGEST_PAUSE_SECS: u64 = 3600;

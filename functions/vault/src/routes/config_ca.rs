@@ -13,12 +13,9 @@ use crate::{
 };
 use countersign::{
     random,
-    store::{Condition, Record, StoreError, Write},
+    store::{Condition, Record, StoreError, TRIES, Write},
 };
 use serde_json::json;
-
-/// How often a mount tries to use an authority that others are changing.
-const TRIES: usize = 8;
 
 pub(super) const ROUTES: &[Route] = &[Route {
     scope: Scope::Mount(MountType::Ssh),

@@ -11,11 +11,8 @@ use crate::{
         zero_address::ZeroAddress,
     },
 };
-use countersign::store::{Condition, Query, Record, StoreError, Table, Write};
+use countersign::store::{Condition, Query, Record, StoreError, TRIES, Table, Write};
 use serde_json::{Map, json};
-
-/// How often a role is deleted anew when others change the zero-address roles in between.
-const TRIES: usize = 8;
 
 const SCOPE: Scope = Scope::Mount(MountType::Ssh);
 

@@ -11,7 +11,7 @@ use countersign::{
     authority_use::{self, AuthorityUse},
     random,
     ssh::PublicKey,
-    store::{self, Condition, Key, Record, StoreError, Table, Write},
+    store::{self, Condition, Key, Record, StoreError, TRIES, Table, Write},
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +19,6 @@ use serde::{Deserialize, Serialize};
 const MAX_ISSUERS: usize = 32;
 /// The longest name.
 const MAX_NAME_BYTES: usize = 256;
-/// How often a change is tried when others get in between.
-const TRIES: usize = 8;
-
 /// One CA key of a mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Issuer {

@@ -24,7 +24,7 @@ use countersign::{
     authority::{Authority, AuthorityState},
     certificates::{self, CertificateRecord},
     issue::{self, CertificateId, Issuance, Pending},
-    store::{Condition, Key, Record, Store, StoreError, Write},
+    store::{Condition, Key, Record, Store, StoreError, TRIES, Write},
 };
 use serde_json::Value;
 use std::{
@@ -33,8 +33,6 @@ use std::{
     time::Duration,
 };
 
-/// How often a request starts again when its object changed under its feet.
-const TRIES: usize = 8;
 /// The most characters of what is to be signed, as it is recorded: an item of DynamoDB has room for 400 KB.
 const MAX_TBS: usize = 200_000;
 

@@ -14,12 +14,10 @@ use countersign::{
     acl::Capability,
     authority::{self, Authority, AuthorityId, AuthorityState, KeySource},
     authority_use,
-    store::{Condition, Record, StoreError, Write},
+    store::{Condition, Record, StoreError, TRIES, Write},
 };
 use std::sync::Arc;
 
-/// How often a change starts again when the template changed under its feet.
-const TRIES: usize = 8;
 /// The path of new authorities in policies.
 const AUTHORITIES: &str = "sys/countersign/authorities";
 /// What an answer says where the name is taken.
