@@ -1,12 +1,34 @@
-//! Where a request comes from.
+//! Where a request comes from, and whether there is room for it.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use crate::error::Error;
+use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
 
 /// The address of the client, as the gateway or the socket knows it; never as a header says, which anybody can write.
 ///
 /// Whatever serves a family's router puts one into the extensions of every request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientAddress(pub Option<IpAddr>);
+
+/// What a server puts into the extensions of a request for which it has no room, since too many others wait. The gateway
+/// of a deployment refuses those itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
+
+/// How long a caller is asked to wait before it comes again.
+const COME_AGAIN: Duration = Duration::from_secs(1);
+
+/// Lets a request in, before anything is done for it: with what it has among its extensions.
+///
+/// # Errors
+/// [`Error::Throttled`] where the server had no room.
+pub fn admit(no_room: Option<&NoRoom>) -> Result<(), Error> {
+    match no_room {
+        None => Ok(()),
+        Some(NoRoom) => Err(Error::Throttled {
+            retry_after: Some(COME_AGAIN),
+        }),
+    }
+}
 
 /// A caller whom the gateway has authenticated, as the request context has it; never as a header says.
 #[derive(Clone, Debug, PartialEq, Eq)]

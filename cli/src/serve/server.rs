@@ -8,7 +8,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use countersign::client::ClientAddress;
+use countersign::client::{ClientAddress, NoRoom};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -36,6 +36,8 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 /// How many requests are worked on at once: more would not be done sooner, and take memory. Others wait their turn.
 const AT_ONCE: usize = 128;
+/// How many wait at most: a second's work. What comes then is refused, in its own dialect.
+const WAITING: usize = 4_096;
 /// How many bytes the head of a request may have. API Gateway allows 10 KiB of headers.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How many requests one HTTP/2 connection may have open.
@@ -55,8 +57,7 @@ pub(crate) async fn serve(
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) {
-    let room = Arc::new(Semaphore::new(AT_ONCE));
-    let router = router.layer(middleware::from_fn_with_state(room, within_limits));
+    let router = in_room(router, Room::new(AT_ONCE, WAITING));
     let scheme = if tls.is_some() {
         Scheme::HTTPS
     } else {
@@ -85,12 +86,37 @@ pub(crate) async fn serve(
     let _ = timeout(SHUTDOWN_LIMIT, graceful.shutdown()).await;
 }
 
+fn in_room(router: Router, room: Room) -> Router {
+    router.layer(middleware::from_fn_with_state(room, within_limits))
+}
+
+/// Where requests are worked on, and where they wait for it.
+#[derive(Clone)]
+struct Room {
+    places: Arc<Semaphore>,
+    /// One for each request that is worked on or waits.
+    seats: Arc<Semaphore>,
+}
+
+impl Room {
+    fn new(at_once: usize, waiting: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(at_once)),
+            seats: Arc::new(Semaphore::new(at_once + waiting)),
+        }
+    }
+}
+
 /// Lets so many requests in at once, and gives up on one whose body does not come. Nothing is lost: what was to be
 /// signed is recorded before it is.
-async fn within_limits(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+async fn within_limits(State(room): State<Room>, mut request: Request, next: Next) -> Response {
+    let Ok(_seat) = room.seats.try_acquire() else {
+        request.extensions_mut().insert(NoRoom);
+        return next.run(request).await;
+    };
     let work = async {
         // Nobody closes it.
-        let _place = room.acquire().await;
+        let _place = room.places.acquire().await;
         next.run(request).await
     };
     match timeout(REQUEST_LIMIT, work).await {
@@ -173,4 +199,63 @@ where
     let _ = watcher
         .watch(builder.serve_connection(TokioIo::new(stream), service))
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::{self, state};
+    use axum::body::{Body, to_bytes};
+    use serde_json::{Value, json};
+    use tower::util::ServiceExt;
+
+    async fn ask(router: &Router, path: &str) -> (StatusCode, Option<String>, Value) {
+        let request = Request::builder().method("POST").uri(path).body(Body::empty());
+        let answer = router.clone().oneshot(request.unwrap()).await.unwrap();
+        let wait = answer.headers().get("retry-after");
+        let wait = wait.map(|wait| wait.to_str().unwrap().to_owned());
+        let status = answer.status();
+        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        (status, wait, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    #[tokio::test]
+    async fn each_family_refuses_in_its_own_dialect_what_there_is_no_room_for() {
+        let state = state::State::open(None).await.unwrap();
+        let room = Room::new(1, 1);
+        let router = in_room(serve::router(state.services.clone()), room.clone());
+        let text = "too many requests; try again later";
+        let sentence = "Too many requests. Try again later.";
+        let families = [
+            ("/v1/ssh/sign/role", json!({"errors": [text]})),
+            (
+                "/ssh_user_certificates",
+                json!({"error_code": "ERR_NGROK_226", "status_code": 429, "msg": sentence}),
+            ),
+            (
+                "/api/v1/ssh/certificates/sign",
+                json!({"statusCode": 429, "error": "RateLimitExceeded"}),
+            ),
+            (
+                "/vedsdk/SSHCertificates/Request",
+                json!({"Response": {"ErrorCode": 100, "ErrorMessage": sentence, "Success": false}}),
+            ),
+        ];
+        let seats = room.seats.clone().try_acquire_many_owned(2).unwrap();
+        for (path, wanted) in &families {
+            let (status, wait, body) = ask(&router, path).await;
+            assert_eq!(
+                (status, wait.as_deref()),
+                (StatusCode::TOO_MANY_REQUESTS, Some("1"))
+            );
+            for (name, value) in wanted.as_object().unwrap() {
+                assert_eq!(&body[name], value, "{path}: {body}");
+            }
+        }
+        drop(seats);
+        for (path, _) in &families {
+            let (status, ..) = ask(&router, path).await;
+            assert_ne!(status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+        }
+    }
 }

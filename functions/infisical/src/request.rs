@@ -11,10 +11,15 @@ use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, MatchedPath, RawPathParams, Request, State},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use countersign::{
-    Services, access::Caller, audit::Decision, client::ClientAddress, issue::Origin, random::Random,
+    Services,
+    access::Caller,
+    audit::Decision,
+    client::{ClientAddress, admit},
+    issue::Origin,
+    random::Random,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -245,7 +250,10 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
     let path = shown_path(pattern.map_or("", MatchedPath::as_str), request.uri().path());
     let action = format!("{} {path}", request.method());
     let source_ip = source_ip(request.extensions());
-    let mut response = next.run(request).await;
+    let mut response = match admit(request.extensions().get()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Problem::from(error).into_response(),
+    };
     let problem = response.extensions_mut().remove::<Problem>();
     // What no route is for is answered without a problem.
     let outcome = match &problem {
@@ -330,7 +338,7 @@ pub(crate) async fn no_route(request: Request) -> Response {
         "statusCode": 404,
     });
     let response = (StatusCode::NOT_FOUND, axum::Json(body));
-    axum::response::IntoResponse::into_response(response)
+    response.into_response()
 }
 
 #[cfg(test)]

@@ -13,7 +13,13 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use countersign::{Services, access::Caller, audit::Decision, client::ClientAddress, types::Ksuid};
+use countersign::{
+    Services,
+    access::Caller,
+    audit::Decision,
+    client::{ClientAddress, admit},
+    types::Ksuid,
+};
 use http::{
     HeaderName, HeaderValue, Method, header,
     request::Parts,
@@ -129,6 +135,7 @@ async fn prepare<H>(
     operation_id: &str,
     who: &Arc<OnceLock<Caller>>,
 ) -> Result<Call, Failure> {
+    admit(parts.extensions.get()).map_err(|error| Failure::of(error, endpoint.resource))?;
     let id = id_in(parts.uri.path(), endpoint.resource)?;
     let credential = Credential::from_headers(&parts.headers)?;
     check_version(parts)?;

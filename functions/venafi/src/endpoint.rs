@@ -12,7 +12,13 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use countersign::{Services, access::Caller, audit::Decision, client::ClientAddress, random};
+use countersign::{
+    Services,
+    access::Caller,
+    audit::Decision,
+    client::{ClientAddress, admit},
+    random,
+};
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use std::{
     net::IpAddr,
@@ -105,7 +111,10 @@ async fn answer_at(server: Server, route: &'static Route, parts: &Parts, body: B
         hints,
     };
     let request_id = call.request_id.clone();
-    let outcome = (route.handler)(Arc::new(call)).await;
+    let outcome = match admit(parts.extensions.get()) {
+        Ok(()) => (route.handler)(Arc::new(call)).await,
+        Err(error) => Err(error.into()),
+    };
     log(&services, parts, &request_id, who.get(), &outcome);
     match outcome {
         Ok(reply) => reply.response,

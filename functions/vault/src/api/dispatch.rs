@@ -20,7 +20,7 @@ use countersign::{
     access::{self, Caller},
     acl::{AccessRequest, Capability},
     audit::Decision,
-    client::ClientAddress,
+    client::{ClientAddress, admit},
     store::Key,
 };
 use http::StatusCode;
@@ -63,6 +63,9 @@ pub(crate) async fn serve(State(vault): State<Arc<Vault>>, request: Request) -> 
         Ok(id) => id,
         Err(error) => return respond("", Err(error.into())),
     };
+    if let Err(error) = admit(request.extensions().get()) {
+        return respond("", Err(error.into()));
+    }
     let operator = request.extensions().get::<Caller>().cloned();
     let outcome = match Incoming::read(request).await {
         Ok(incoming) => {
