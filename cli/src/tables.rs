@@ -42,7 +42,7 @@ impl Tables {
             SEALING_KEY => variable(name).or_else(|| Some("unset".into())),
             _ => variable(name),
         })?;
-        let mut services = config.services().await;
+        let mut services = config.operator_services().await;
         let last_failure = Arc::new(LastFailure::default());
         services.audit = last_failure.clone();
         let operator = Caller::operator(&services, OPERATOR).context("the operator cannot be described")?;

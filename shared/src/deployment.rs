@@ -12,6 +12,9 @@
 //!
 //! Region, credentials and endpoints (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_KMS`, …) are the AWS SDK's.
 
+mod https;
+mod sdk;
+
 use crate::{
     audit::{AuditLog, MetricLog, StderrLog},
     clock::SystemClock,
@@ -20,6 +23,7 @@ use crate::{
     signer::kms::{self, KmsKeyring},
     store::dynamodb::{DynamoDb, TableNames, client_config},
 };
+use sdk::Sdk;
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
@@ -39,6 +43,8 @@ pub struct Config {
     pub key_policy: Option<String>,
     /// Whether the log of decisions holds metrics.
     pub metrics: bool,
+    /// How a function reaches AWS.
+    sdk: Sdk,
 }
 
 /// Why the environment does not make a configuration.
@@ -122,6 +128,7 @@ impl Config {
             }
         };
         Ok(Self {
+            sdk: Sdk::read(value),
             key_policy,
             metrics,
             table_prefix: value("COUNTERSIGN_TABLE_PREFIX").unwrap_or_else(|| "countersign".into()),
@@ -131,32 +138,39 @@ impl Config {
         })
     }
 
-    /// The services of a deployment. Nothing is called before it is needed.
-    pub async fn services(&self) -> Services {
-        let (store, keyring) = self.clients().await;
+    /// The services as an operator's command has them: region, credentials and endpoints are found as every AWS tool finds
+    /// them. Nothing is called before it is needed.
+    pub async fn operator_services(&self) -> Services {
+        let aws = aws_config::load_from_env().await;
+        let (store, keyring) = self.clients((&aws).into(), (&aws).into());
         self.over(store, keyring)
     }
 
-    /// The services of a function, with a connection to DynamoDB and one to KMS open, so that its first request opens
-    /// none. Whether either answers is for the requests to find out.
+    /// The services of a function. Nothing is called before it is needed.
+    pub fn services(&self) -> Services {
+        let (store, keyring) = self.clients(self.sdk.dynamodb(), self.sdk.kms());
+        self.over(store, keyring)
+    }
+
+    /// The services of a function, with the connections to DynamoDB and KMS open that its first request needs. Whether either
+    /// answers is for the requests to find out.
     pub async fn warm_services(&self) -> Services {
-        let (store, keyring) = self.clients().await;
+        let (store, keyring) = self.clients(self.sdk.dynamodb(), self.sdk.kms());
         crate::join(store.warm(), keyring.warm()).await;
         self.over(store, keyring)
     }
 
-    async fn clients(&self) -> (DynamoDb, KmsKeyring) {
-        let aws = aws_config::load_from_env().await;
-        let dynamodb = client_config(aws_sdk_dynamodb::config::Builder::from(&aws)).build();
+    fn clients(
+        &self,
+        dynamodb: aws_sdk_dynamodb::config::Builder,
+        kms: aws_sdk_kms::config::Builder,
+    ) -> (DynamoDb, KmsKeyring) {
         let store = DynamoDb::new(
-            aws_sdk_dynamodb::Client::from_conf(dynamodb),
+            aws_sdk_dynamodb::Client::from_conf(client_config(dynamodb).build()),
             TableNames::with_prefix(&self.table_prefix),
         );
-        let keyring = KmsKeyring::new(
-            kms::client(aws_sdk_kms::config::Builder::from(&aws)),
-            &self.sealing_key,
-        )
-        .with_key_policy(self.key_policy.clone());
+        let keyring =
+            KmsKeyring::new(kms::client(kms), &self.sealing_key).with_key_policy(self.key_policy.clone());
         (store, keyring)
     }
 

@@ -10,7 +10,8 @@ use axum::{
     http::Request,
 };
 use countersign::{
-    Services, access, audit::MemoryLog, client::ClientAddress, clock::SystemClock, random::SystemRandomSource,
+    Services, access, audit::MemoryLog, client::ClientAddress, clock::SystemClock,
+    random::SystemRandomSource, signer::kms::KmsKeyring, store::dynamodb::DynamoDb,
 };
 use countersign_tests::{Ask, AwsDouble, Call, Family, depth};
 use serde_json::Value;
@@ -41,6 +42,36 @@ async fn send(router: &Router, ask: &Ask) -> Result<Value> {
     Ok(serde_json::from_slice(&body).unwrap_or_default())
 }
 
+fn services(store: DynamoDb, keyring: KmsKeyring) -> Services {
+    Services::new(
+        Arc::new(store),
+        Arc::new(keyring),
+        Arc::new(SystemClock),
+        Arc::new(SystemRandomSource::default()),
+        Arc::new(MemoryLog::default()),
+    )
+}
+
+fn router(family: Family, services: Services) -> Router {
+    let router = match family {
+        Family::Infisical => countersign_infisical::router(services),
+        Family::Ngrok => countersign_ngrok::router(services),
+        Family::Vault => countersign_vault::router(services),
+        Family::Venafi => countersign_venafi::router(services),
+    };
+    router.layer(Extension(ClientAddress(Some(Ipv4Addr::LOCALHOST.into()))))
+}
+
+/// The request for a certificate, with all that it needs in place.
+async fn set_up(family: Family, router: &Router, services: &Services) -> Result<Ask> {
+    let root = access::create_root(services, None).await?;
+    family
+        .set_up(root.secret.reveal(), &mut async |ask: &Ask| {
+            send(router, ask).await
+        })
+        .await
+}
+
 /// The calls of the second signature, each of which takes its time.
 async fn calls_of_a_signature(family: Family) -> Result<Vec<Call>> {
     calls_of_another(family, |first| first).await
@@ -49,26 +80,9 @@ async fn calls_of_a_signature(family: Family) -> Result<Vec<Call>> {
 /// The calls of the signature that is asked for by what `another` makes of the first request.
 async fn calls_of_another(family: Family, another: fn(Ask) -> Ask) -> Result<Vec<Call>> {
     let aws = AwsDouble::start().await?;
-    let services = Services::new(
-        Arc::new(aws.store()),
-        Arc::new(aws.keyring()),
-        Arc::new(SystemClock),
-        Arc::new(SystemRandomSource::default()),
-        Arc::new(MemoryLog::default()),
-    );
-    let root = access::create_root(&services, None).await?;
-    let router = match family {
-        Family::Infisical => countersign_infisical::router(services),
-        Family::Ngrok => countersign_ngrok::router(services),
-        Family::Vault => countersign_vault::router(services),
-        Family::Venafi => countersign_venafi::router(services),
-    };
-    let router = router.layer(Extension(ClientAddress(Some(Ipv4Addr::LOCALHOST.into()))));
-    let ask = family
-        .set_up(root.secret.reveal(), &mut async |ask: &Ask| {
-            send(&router, ask).await
-        })
-        .await?;
+    let services = services(aws.store(), aws.keyring());
+    let router = router(family, services.clone());
+    let ask = set_up(family, &router, &services).await?;
     send(&router, &ask).await?;
     aws.take_calls();
     aws.delay(DELAY);
@@ -143,5 +157,23 @@ async fn a_warm_venafi_request_for_a_new_object_keeps_its_signature_by_one_more_
 async fn a_warm_venafi_renewal_archives_the_earlier_certificate_in_the_same_calls() -> Result<()> {
     let calls = calls_of_a_signature(Family::Venafi).await?;
     assert_waited(&calls);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_certificate_of_a_process_needs_no_connection_that_its_start_has_not_opened() -> Result<()>
+{
+    for family in Family::ALL {
+        let aws = AwsDouble::start().await?;
+        let earlier = services(aws.store(), aws.keyring());
+        let ask = set_up(family, &router(family, earlier.clone()), &earlier).await?;
+        let (store, keyring) = (aws.store(), aws.keyring());
+        // As far away as a service is: an answer from next door would be there before the next connection is.
+        aws.delay(DELAY);
+        tokio::join!(store.warm(), keyring.warm());
+        let connections = aws.connections();
+        send(&router(family, services(store, keyring)), &ask).await?;
+        assert_eq!(aws.connections(), connections, "{}", family.name());
+    }
     Ok(())
 }

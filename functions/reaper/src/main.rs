@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     lambda_http::tracing::init_default_subscriber();
-    let mut services = Config::from_environment()?.services().await;
+    let mut services = Config::from_environment()?.services();
     services.hosts = Arc::new(SshHosts::new(services.clock.clone()));
     let services = &services;
     run(service_fn(async |_: LambdaEvent<Value>| {

@@ -32,6 +32,7 @@ pub use client::{client_config, timeouts};
 pub use tables::{TableNames, create_tables};
 
 use super::{Key, Query, Record, Store, StoreError, Table, Write, dynamodb::item::Item};
+use crate::join_all;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
@@ -47,6 +48,9 @@ use std::{
 /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
 const MAX_PARTITION_BYTES: usize = 2048;
 const MAX_SORT_BYTES: usize = 1024;
+/// The first certificate of a process writes so many things at the same moment: its record, what the day has, that its
+/// authority is in use, and in one family an entry of a list.
+const CONNECTIONS: usize = 4;
 /// DynamoDB gives at most so many items to one batched read.
 const BATCH: usize = 100;
 /// A batched read that gets nowhere so many times in a row is being throttled.
@@ -67,10 +71,11 @@ impl DynamoDb {
         Self { client, names }
     }
 
-    /// Opens the connection to DynamoDB ahead of the first request, by a read of nothing. Whether DynamoDB answers is no
-    /// concern of this.
+    /// Opens the connections to DynamoDB that a first request needs, ahead of it, by reads of nothing. Whether DynamoDB
+    /// answers is no concern of this.
     pub async fn warm(&self) {
-        let _ = self.read_one(&Key::new(Table::Roles, "warm", "warm")).await;
+        let nothing = Key::new(Table::Roles, "warm", "warm");
+        join_all((0..CONNECTIONS).map(|_| self.read_one(&nothing))).await;
     }
 
     async fn read_one(&self, key: &Key) -> Result<Option<Record>, StoreError> {
