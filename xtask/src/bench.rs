@@ -34,6 +34,30 @@ pub(crate) fn run(options: &[&str], repository: &Path) -> Result<()> {
     )
 }
 
+/// Counts the instructions of a signature in each function, which is built as released, but with its symbols.
+pub(crate) fn instructions(repository: &Path) -> Result<()> {
+    eprintln!("building the functions with their symbols: this takes minutes the first time");
+    let profile = "instructions";
+    let packages = FUNCTIONS.iter().filter(|name| **name != "hello");
+    succeed(
+        cargo(repository)
+            .args(["build", "--quiet", "--bins", "--profile", profile])
+            .args(packages.map(|name| format!("--package=countersign-{name}"))),
+    )?;
+    succeed(
+        cargo(repository)
+            .args([
+                "run",
+                "--quiet",
+                "--package",
+                "countersign-bench",
+                "--",
+                "--instructions",
+            ])
+            .arg(repository.join("target").join(profile)),
+    )
+}
+
 /// The functions as they are deployed: the directory that holds them, each as a program and as a zip.
 fn build_functions(repository: &Path) -> Result<PathBuf> {
     eprintln!("building the functions as released: this takes minutes the first time");

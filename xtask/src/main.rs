@@ -1,5 +1,5 @@
 //! Tasks: `cargo xtask openapi` writes the OpenAPI documents anew, `cargo xtask coverage` says which tests show what the
-//! founding documents name, `cargo xtask bench` measures, and `cargo xtask package` builds the Lambda functions as they
+//! founding documents name, `cargo xtask bench` measures, `cargo xtask instructions` counts, and `cargo xtask package` builds the Lambda functions as they
 //! are released.
 
 #![allow(clippy::disallowed_methods, reason = "tasks read the environment")]
@@ -25,10 +25,12 @@ fn main() -> Result<()> {
         {
             bench::run(options, repository())
         }
+        ["instructions"] => bench::instructions(repository()),
         ["package"] => package::run("arm64", repository()),
         ["package", "--x86-64"] => package::run("x86-64", repository()),
         _ => bail!(
-            "usage: cargo xtask openapi | coverage [--check] | bench [--quick] [--json] | package [--x86-64]"
+            "usage: cargo xtask openapi | coverage [--check] | bench [--quick] [--json] | instructions | package \
+             [--x86-64]"
         ),
     }
 }

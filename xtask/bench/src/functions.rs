@@ -109,7 +109,7 @@ async fn measure_one(directory: &Path, family: Family, rounds: usize) -> Result<
     Ok(measured)
 }
 
-async fn root_token(aws: &AwsDouble) -> Result<String> {
+pub(crate) async fn root_token(aws: &AwsDouble) -> Result<String> {
     let services = Services::new(
         Arc::new(aws.store()),
         Arc::new(aws.keyring()),

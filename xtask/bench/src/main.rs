@@ -7,6 +7,7 @@ mod burst;
 mod functions;
 mod growth;
 mod http;
+mod instructions;
 mod load;
 mod local;
 mod report;
@@ -21,7 +22,7 @@ use report::Report;
 use std::{path::PathBuf, time::Duration};
 
 const USAGE: &str = "usage: countersign-bench --binary FILE --functions DIRECTORY --core-ratio RATIO --samples FILE \
-                     [--quick] [--json]";
+                     [--quick] [--json]\nor: countersign-bench --instructions DIRECTORY";
 
 /// How much is done.
 struct Extent {
@@ -57,6 +58,8 @@ struct Options {
     core_ratio: f64,
     is_quick: bool,
     is_json: bool,
+    /// Where the functions are whose instructions are counted, and nothing else.
+    instructions: Option<PathBuf>,
 }
 
 fn options() -> Result<Options> {
@@ -68,6 +71,7 @@ fn options() -> Result<Options> {
             "--binary" => options.binary = value()?.into(),
             "--core-ratio" => options.core_ratio = value()?.parse()?,
             "--functions" => options.functions = value()?.into(),
+            "--instructions" => options.instructions = Some(value()?.into()),
             "--json" => options.is_json = true,
             "--quick" => options.is_quick = true,
             "--samples" => options.samples = value()?.into(),
@@ -82,6 +86,12 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    if let Some(directory) = &options.instructions {
+        for budget in runtime.block_on(instructions::measure(directory))? {
+            println!("{budget}");
+        }
+        return Ok(());
+    }
     let report = runtime.block_on(measure(&options))?;
     report.keep(&options.samples)?;
     print!("{report}");

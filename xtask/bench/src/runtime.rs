@@ -24,7 +24,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(60);
 const FAR_AWAY_MS: &str = "4102444800000"; // the deadline of an invocation: the year 2100
 
 type Answer = oneshot::Sender<Result<Bytes, String>>;
@@ -48,6 +48,11 @@ struct Runtime {
 impl Function {
     /// Starts the `binary` with `aws` for AWS.
     pub(crate) async fn start(binary: &Path, aws: &AwsDouble) -> Result<Self> {
+        Self::start_as(Command::new(binary), aws).await
+    }
+
+    /// Starts what `command` says, with nothing in its environment but what a function has there.
+    pub(crate) async fn start_as(mut command: Command, aws: &AwsDouble) -> Result<Self> {
         let address = free_address()?;
         let listener = TcpListener::bind(address).await?;
         let (polled, first_poll) = oneshot::channel();
@@ -63,8 +68,10 @@ impl Function {
             .with_state(runtime);
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         let started = Instant::now();
-        let child = Command::new(binary)
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let child = command
             .env_clear()
+            .env("PATH", path)
             .envs(aws.environment())
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "measured")
@@ -74,7 +81,7 @@ impl Function {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         Ok(Self {
             child,
             started,
@@ -91,6 +98,14 @@ impl Function {
             Ok(Ok(at)) => Ok(at - self.started),
             _ => bail!("the function never asked for work"),
         }
+    }
+
+    /// Asks the process to end, and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let status = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        ensure!(status.success(), "the function has ended by itself");
+        self.child.wait()?;
+        Ok(())
     }
 
     /// How long ago the process was started.
