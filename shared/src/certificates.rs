@@ -370,6 +370,7 @@ fn sort_of(record: &Record) -> &str {
 mod tests {
     use super::*;
     use crate::random::SystemRandomSource;
+    use std::collections::BTreeSet;
 
     #[test]
     fn ids_of_one_second_are_in_the_order_of_their_making() {
@@ -382,5 +383,24 @@ mod tests {
         assert!(ids.is_sorted(), "{ids:?}");
         assert_eq!(ids[4].unix_secs(), 1_800_000_000);
         assert!(ids.iter().all(|id| serial_of(*id) == Some(serial)));
+    }
+
+    #[test]
+    fn the_certificates_of_one_day_are_spread_over_all_shards() {
+        let random = SystemRandomSource::default();
+        let authority = AuthorityId::draw(1_800_000_000, &random).unwrap();
+        let (mut listed, mut held) = (BTreeSet::new(), BTreeSet::new());
+        for serial in 1..=SHARDS {
+            let serial = Serial::parse(serial).unwrap();
+            let id = CertificateRecord::draw_id(1_800_000_000_000, serial, &random).unwrap();
+            listed.insert(CertificateList::ALL[0].place(id).partition);
+            held.insert(hold_key(&authority, id).partition);
+        }
+        assert_eq!(listed.len(), 16, "{listed:?}");
+        assert_eq!(
+            held,
+            hold_partitions(&authority).collect(),
+            "where a retirement looks"
+        );
     }
 }

@@ -7,15 +7,17 @@ use countersign::{
     audit::MemoryLog,
     authority::{Authority, AuthorityId, AuthorityState, KeySource, KeySpec, enrol, retire},
     certificate_search::{Filter, search},
+    certificates::{self, CertificateList, CertificateRecord},
     clock::FixedClock,
     issue::{Issuance, Origin, issue},
     policy::{Request, RequestedKeyId, RequestedValidity},
     random::SystemRandomSource,
+    retirement::{self, Outcome},
     role::{CertTypeRules, LifetimeRules, PrincipalMatcher, PrincipalRules, Role},
     signer::local::LocalKeyring,
     ssh::PublicKey,
-    store::embedded::Embedded,
-    types::CertType,
+    store::{Record, embedded::Embedded},
+    types::{CertType, Ksuid},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -244,4 +246,73 @@ async fn a_retired_authority_signs_no_more() {
     }
     let unknown = AuthorityId::draw(NOW, &*services.random).unwrap();
     assert_eq!(retire(&services, &unknown).await.unwrap(), None);
+}
+
+const KEPT: Asked = Asked {
+    keep_signature: true,
+    ..ALICE
+};
+
+async fn read(services: &Services, id: &str) -> (CertificateRecord, Record) {
+    let id = Ksuid::parse(id).unwrap();
+    certificates::read(&*services.store, id).await.unwrap().unwrap()
+}
+
+/// Which of the lists `id` is in.
+async fn lists(services: &Services, id: &str) -> Vec<CertificateList> {
+    let mut found = Vec::new();
+    for list in CertificateList::ALL {
+        let listed = certificates::list(services, list, None, 100).await.unwrap();
+        found.extend(listed.iter().any(|(record, _)| record.id == id).then_some(list));
+    }
+    found
+}
+
+fn users(signature_kept: bool) -> CertificateList {
+    CertificateList {
+        cert_type: CertType::User,
+        signature_kept,
+    }
+}
+
+#[tokio::test]
+async fn what_is_withdrawn_stays_on_record_and_lets_go_of_its_authority() {
+    let (services, _) = services().await;
+    let authority = authority(&services).await;
+    let id = certify(&services, &authority, &KEPT).await.unwrap();
+    assert_eq!(lists(&services, &id).await, [users(true)]);
+    let retire = || retirement::retire_unused(&services, &authority.id);
+    assert_eq!(retire().await.unwrap(), Outcome::Kept);
+
+    let (record, stored) = read(&services, &id).await;
+    certificates::withdraw(&services, &record, &stored, Some(NOW + 5))
+        .await
+        .unwrap();
+    let (withdrawn, after) = read(&services, &id).await;
+    assert_eq!(withdrawn, record);
+    assert_eq!(after.expires_at, Some(NOW + 5));
+    assert_eq!(lists(&services, &id).await, [users(false)]);
+    let error = certificates::withdraw(&services, &record, &stored, None)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Conflict(_)), "it was changed: {error:?}");
+    assert_eq!(retire().await.unwrap(), Outcome::Retired);
+}
+
+#[tokio::test]
+async fn an_archived_certificate_stays_as_long_as_any_other_past_its_end_and_past_now() {
+    for (later, end) in [(10, NOW + 60), (100, NOW + 100)] {
+        let (services, clock) = services().await;
+        let authority = authority(&services).await;
+        let id = certify(&services, &authority, &KEPT).await.unwrap();
+        let (record, stored) = read(&services, &id).await;
+        assert!(!record.is_archived());
+        clock.set(NOW + later);
+        let writes = certificates::archival(&services, &record, &stored).await.unwrap();
+        services.store.write(&writes).await.unwrap();
+        let (archived, after) = read(&services, &id).await;
+        assert!(archived.is_archived());
+        assert_eq!(after.expires_at, Some(end + services.settings.retention_secs));
+        assert_eq!(lists(&services, &id).await, [users(false)]);
+    }
 }
