@@ -436,3 +436,114 @@ fn parted(value: &str) -> (Option<String>, Vec<&str>) {
     let (networks, hosts): (Vec<&str>, Vec<&str>) = value.split(',').map(str::trim).partition(is_network);
     ((!networks.is_empty()).then(|| networks.join(",")), hosts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words count in metrics and stand in logs, so they stay; the sentences reach the caller in every dialect.
+    #[test]
+    fn every_refusal_has_a_word_for_the_log_and_a_sentence_for_the_caller() {
+        let names = || vec!["a@b".to_owned(), "c@d".to_owned()];
+        let refusals = [
+            (
+                Refusal::AlreadyExpired,
+                "already_expired",
+                "the certificate would have expired already",
+            ),
+            (
+                Refusal::CertTypeNotAllowed(CertType::Host),
+                "cert_type_not_allowed",
+                "host certificates are not allowed",
+            ),
+            (
+                Refusal::CriticalOptions(OptionsError::FlagWithValue("verify-required".into())),
+                "critical_options",
+                "verify-required is a flag and takes no value",
+            ),
+            (
+                Refusal::CriticalOptionsNotAllowed(names()),
+                "critical_options_not_allowed",
+                "critical options are not allowed: a@b, c@d",
+            ),
+            (
+                Refusal::Extensions(OptionsError::WrongTable("force-command".into())),
+                "extensions",
+                "force-command has an effect only as critical option",
+            ),
+            (
+                Refusal::ExtensionsNotAllowed(names()),
+                "extensions_not_allowed",
+                "extensions are not allowed: a@b, c@d",
+            ),
+            (
+                Refusal::HostCriticalOptions(names()),
+                "host_critical_options",
+                "host certificates cannot have critical options: a@b, c@d",
+            ),
+            (
+                Refusal::KeyId(CertKeyIdError::Empty),
+                "key_id",
+                "a key id may not be empty",
+            ),
+            (
+                Refusal::KeyIdNotAllowed,
+                "key_id_not_allowed",
+                "this key id is not allowed",
+            ),
+            (
+                Refusal::OptionValueNotAllowed("source-address".into()),
+                "option_value_not_allowed",
+                "this value of source-address is not allowed",
+            ),
+            (
+                Refusal::PrincipalNotAllowed("root".into()),
+                "principal_not_allowed",
+                "the principal \"root\" is not allowed",
+            ),
+            (
+                Refusal::Principals(PrincipalsError::Empty),
+                "principals",
+                "a certificate needs at least one principal",
+            ),
+            (
+                Refusal::PrincipalsNotConfigured,
+                "principals_not_configured",
+                "the role does not allow any principals",
+            ),
+            (
+                Refusal::SourceAddress(CidrListError::NotANetwork("x".into())),
+                "source_address",
+                "source-address: \"x\" is neither an address nor a network",
+            ),
+            (
+                Refusal::SubjectKeyKind(KeyKind::SkEd25519),
+                "subject_key_kind",
+                "keys of type ed25519-sk are not allowed",
+            ),
+            (
+                Refusal::SubjectKeySize(KeyKind::Rsa, 2048),
+                "subject_key_size",
+                "rsa keys of 2048 bits are not allowed",
+            ),
+            (
+                Refusal::TtlTooLong(600),
+                "ttl_too_long",
+                "the lifetime is longer than the allowed 600 seconds",
+            ),
+            (
+                Refusal::Validity(ValidityError::Empty),
+                "validity",
+                "a certificate must end after it begins",
+            ),
+            (
+                Refusal::VerifyRequiredNeedsSecurityKey,
+                "verify_required_needs_security_key",
+                "verify-required has an effect only on a key in a FIDO authenticator",
+            ),
+        ];
+        for (refusal, name, text) in refusals {
+            assert_eq!((refusal.name(), refusal.to_string().as_str()), (name, text));
+        }
+    }
+}

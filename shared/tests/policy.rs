@@ -261,6 +261,11 @@ fn host_certificates_have_no_critical_options() {
         plan.critical_options().is_empty(),
         "the role's default is left out"
     );
+    let none = Request {
+        critical_options: Some(map(&[])),
+        ..host_request("web.example.com")
+    };
+    assert!(decide(&role, &none, NOW).is_ok(), "none is what it gets");
     let asked = Request {
         critical_options: Some(map(&[("force-command", "id")])),
         ..host_request("web")

@@ -43,3 +43,19 @@ impl fmt::Display for CertType {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_has_the_number_and_the_word_of_openssh() {
+        for (cert_type, number, word) in [(CertType::User, 1, "user"), (CertType::Host, 2, "host")] {
+            assert_eq!(cert_type.wire_value(), number);
+            assert_eq!(CertType::from_wire_value(number), Some(cert_type));
+            assert_eq!((cert_type.name(), cert_type.to_string().as_str()), (word, word));
+        }
+        assert_eq!(CertType::from_wire_value(0), None);
+        assert_eq!(CertType::from_wire_value(3), None);
+    }
+}

@@ -118,13 +118,33 @@ mod tests {
     }
 
     #[test]
+    fn at_most_256_networks_fit_and_errors_say_what_is_wrong() {
+        assert!(CidrList::parse(&vec!["10.0.0.1"; 256].join(",")).is_ok());
+        let refused = |text: &str| CidrList::parse(text).unwrap_err().to_string();
+        assert_eq!(
+            refused(&vec!["10.0.0.1"; 257].join(",")),
+            "at most 256 networks fit, not 257"
+        );
+        assert_eq!(refused(""), "the list of networks is empty");
+        assert_eq!(refused("10.0.0.1,x"), "\"x\" is neither an address nor a network");
+    }
+
+    #[test]
     fn containment_is_of_whole_networks() {
         let outer = CidrList::parse("10.0.0.0/8,2001:db8::/32").unwrap();
         let within = |text| CidrList::parse(text).unwrap().is_within(&outer);
         assert!(within("10.1.0.0/16,2001:db8:1::/48"));
         assert!(!within("10.1.0.0/16,11.0.0.0/8"));
         assert!(!within("0.0.0.0/0"));
-        assert!(outer.contains("::ffff:10.1.2.3".parse().unwrap()));
+        for (address, contained) in [
+            ("10.255.255.255", true),
+            ("::ffff:10.1.2.3", true),
+            ("2001:db8::1", true),
+            ("11.0.0.0", false),
+            ("2001:db9::", false),
+        ] {
+            assert_eq!(outer.contains(address.parse().unwrap()), contained, "{address}");
+        }
     }
 
     proptest! {

@@ -85,4 +85,16 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_key_id_is_shown_as_it_is_and_errors_say_what_is_wrong() {
+        assert_eq!(CertKeyId::parse("Jörg 🔑").unwrap().to_string(), "Jörg 🔑");
+        for (text, error) in [
+            ("", "a key id may not be empty"),
+            ("a\n", "a key id may not hold control characters"),
+            (&"x".repeat(1025), "a key id may not be longer than 1024 bytes"),
+        ] {
+            assert_eq!(CertKeyId::parse(text).unwrap_err().to_string(), error);
+        }
+    }
 }

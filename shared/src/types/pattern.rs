@@ -112,7 +112,26 @@ mod tests {
         for bad in ["(", r"(a)\1", "(?=a)", "a)|(b", "[", "(?x)a #"] {
             assert!(Pattern::parse(bad).is_err(), "{bad}");
         }
+        assert!(Pattern::parse(&"a".repeat(1024)).is_ok());
         assert_eq!(Pattern::parse(&"a".repeat(1025)), Err(PatternError::TooLarge));
         assert_eq!(Pattern::parse("(?:a{1000}){1000}"), Err(PatternError::TooLarge));
+    }
+
+    #[test]
+    fn a_pattern_is_shown_and_compared_by_its_text() {
+        let pattern = Pattern::parse("a|b").unwrap();
+        assert_eq!(pattern.as_str(), "a|b");
+        assert_eq!(pattern, Pattern::parse("a|b").unwrap());
+        assert_ne!(pattern, Pattern::parse("b|a").unwrap());
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong_in_one_line() {
+        let refused = |text: &str| Pattern::parse(text).unwrap_err().to_string();
+        assert_eq!(
+            refused("a("),
+            "this is not a regular expression that can be used: unclosed group"
+        );
+        assert_eq!(refused(&"a".repeat(1025)), "the regular expression is too large");
     }
 }

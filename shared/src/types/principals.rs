@@ -98,5 +98,20 @@ mod tests {
                 "{bad:?}"
             );
         }
+        assert!(Principals::parse(["x".repeat(512)]).is_ok());
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        let refused = |names: Vec<&str>| Principals::parse(names).unwrap_err().to_string();
+        assert_eq!(refused(vec![]), "a certificate needs at least one principal");
+        assert_eq!(
+            refused(vec!["x"; 257]),
+            "a certificate has at most 256 principals, not 257"
+        );
+        assert_eq!(
+            refused(vec!["a,b"]),
+            "\"a,b\" is not a principal: 1 to 512 bytes without commas and control characters"
+        );
     }
 }

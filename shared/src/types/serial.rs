@@ -34,3 +34,27 @@ impl fmt::Display for Serial {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Gives these numbers, one after the other.
+    struct Numbers(Mutex<Vec<u64>>);
+
+    impl Random for Numbers {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+            let number = self.0.lock().expect("nobody panicked").remove(0);
+            bytes.copy_from_slice(&number.to_be_bytes());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn zero_is_no_serial_and_is_drawn_again() {
+        assert_eq!(Serial::parse(0), None);
+        let serial = Serial::draw(&Numbers(Mutex::new(vec![0, 0, 7]))).expect("7 is one");
+        assert_eq!((serial.value(), serial.to_string().as_str()), (7, "7"));
+    }
+}

@@ -100,4 +100,16 @@ mod tests {
         assert_eq!(ValidityWindow::parse(0, 1 << 63), Err(ValidityError::TooFar));
         assert!(ValidityWindow::parse(0, i64::MAX as u64).is_ok());
     }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        assert_eq!(
+            ValidityError::Empty.to_string(),
+            "a certificate must end after it begins"
+        );
+        assert_eq!(
+            ValidityError::TooFar.to_string(),
+            "a certificate cannot end that late"
+        );
+    }
 }
