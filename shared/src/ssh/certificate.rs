@@ -275,6 +275,48 @@ mod tests {
         );
     }
 
+    #[test]
+    fn errors_say_what_is_wrong() {
+        let errors = [
+            (
+                CertificateError::from(PublicKeyError::Base64),
+                "the key is not valid base64",
+            ),
+            (
+                WireError::Truncated.into(),
+                "the certificate is malformed: the end comes too early",
+            ),
+            (
+                CertificateError::NotACertificateLine,
+                "this is not an OpenSSH certificate line",
+            ),
+            (
+                OptionsError::FlagWithValue("permit-pty".into()).into(),
+                "permit-pty is a flag and takes no value",
+            ),
+            (
+                CertificateError::Signature(SignatureError::Mismatch),
+                "the signature does not verify with the CA key",
+            ),
+            (
+                CertificateError::Value("serial"),
+                "the certificate's serial is not acceptable",
+            ),
+        ];
+        for (error, text) in errors {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_line_names_the_type_that_its_bytes_have() {
+        let renamed = GOLDEN.replacen("ssh-ed25519-cert", "ssh-rsa-cert", 1);
+        for line in ["", "ssh-ed25519-cert-v01@openssh.com", "x AAAA!", &renamed] {
+            let error = Certificate::from_line(line).unwrap_err();
+            assert_eq!(error, CertificateError::NotACertificateLine, "{line}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(line in ".*", blob in any::<Vec<u8>>()) {

@@ -247,6 +247,82 @@ mod tests {
         assert!(Extensions::parse([("login@github.com", "alice")]).is_ok());
     }
 
+    #[test]
+    fn names_and_values_have_their_limits() {
+        let name = |name: &str| Extensions::parse([(name, "")]).map(|_| ());
+        assert_eq!(name(&"x".repeat(100)), Ok(()));
+        assert_eq!(
+            name(&"x".repeat(101)),
+            Err(OptionsError::Name("x".repeat(100))),
+            "named by its beginning"
+        );
+        for bad in ["", "a,b", "a=b", "a b", "ä"] {
+            assert_eq!(name(bad), Err(OptionsError::Name(bad.into())));
+        }
+        let value = |value: &str| CriticalOptions::parse([("a@b", value)]).map(|_| ());
+        for good in ["", "a\tb", &"x".repeat(8192)] {
+            assert_eq!(value(good), Ok(()));
+        }
+        for bad in ["a\nb", "\0", &"x".repeat(8193)] {
+            assert_eq!(value(bad), Err(OptionsError::Value("a@b".into())));
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_not_sorted_or_repeats_a_name_is_refused() {
+        let table = |names: &[&str]| {
+            let bytes = bytes(|writer| {
+                for name in names {
+                    writer.string(name).string([]);
+                }
+            });
+            Extensions::read(&bytes)
+        };
+        assert!(table(&["a", "b"]).is_ok());
+        assert_eq!(table(&["b", "a"]), Err(OptionsError::Name("a".into())));
+        assert_eq!(table(&["a", "a"]), Err(OptionsError::Name("a".into())));
+        let after_the_value = bytes(|writer| {
+            writer.string("a").string(b"\0\0\0\x01x\0");
+        });
+        assert_eq!(
+            Extensions::read(&after_the_value),
+            Err(OptionsError::Malformed(WireError::TrailingBytes))
+        );
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        let errors = [
+            (
+                OptionsError::FlagWithValue("permit-pty".into()),
+                "permit-pty is a flag and takes no value",
+            ),
+            (
+                OptionsError::Malformed(WireError::Truncated),
+                "the options are malformed: the end comes too early",
+            ),
+            (
+                OptionsError::Name("a b".into()),
+                "\"a b\" is not an option name: printable ASCII, 1 to 100 characters",
+            ),
+            (
+                OptionsError::Value("force-command".into()),
+                "the value of force-command is empty, longer than 8192 bytes, or has control characters",
+            ),
+            (
+                OptionsError::WrongTable("force-command".into()),
+                "force-command has an effect only as critical option",
+            ),
+            (
+                OptionsError::WrongTable("permit-pty".into()),
+                "permit-pty has an effect only as extension",
+            ),
+        ];
+        for (error, text) in errors {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_table_is_read_back_as_written(

@@ -447,6 +447,16 @@ mod tests {
     const GOLDEN_CA: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU";
 
+    /// SEC 1 uncompressed: the generator, a point that is sure to lie on the curve.
+    const P256_GENERATOR: &str = "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+
+    fn unhex(text: &str) -> Vec<u8> {
+        (0..text.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+            .collect()
+    }
+
     #[test]
     fn a_line_is_read_and_written_back() {
         let key = PublicKey::from_line(&format!("{GOLDEN_CA} a comment\n")).unwrap();
@@ -499,6 +509,104 @@ mod tests {
             PublicKey::rsa(&[1, 0, 1], &modulus),
             Err(PublicKeyError::RsaSize(2048))
         );
+    }
+
+    #[test]
+    fn rsa_keys_are_held_to_the_sizes_and_exponents_that_openssh_reads() {
+        let key = |exponent: &[u8], modulus: &[u8]| PublicKey::rsa(exponent, modulus).map(|key| key.bits());
+        assert_eq!(key(&[3], &[0xff; 2048]), Ok(16_384), "the largest");
+        assert_eq!(key(&[3], &[&[0, 0][..], &[0xff; 256]].concat()), Ok(2048));
+        assert_eq!(key(&[3], &[&[1][..], &[0xff; 256]].concat()), Ok(2049));
+        let modulus = [0xff; 256];
+        assert_eq!(key(&modulus, &modulus), Ok(2048));
+        for exponent in [&[][..], &[0], &[0, 1], &[2], &[0xff; 257]] {
+            assert_eq!(key(exponent, &modulus), Err(PublicKeyError::RsaSize(2048)));
+        }
+        assert_eq!(key(&[3], &[]), Err(PublicKeyError::RsaSize(0)));
+    }
+
+    #[test]
+    fn each_kind_has_its_word_and_says_whether_it_is_in_an_authenticator() {
+        let line = |name: &str, fill: &dyn Fn(&mut Writer)| {
+            let mut writer = Writer::default();
+            writer.string(name);
+            fill(&mut writer);
+            PublicKey::from_blob(&writer.into_bytes()).unwrap()
+        };
+        let sk_ed25519 = line("sk-ssh-ed25519@openssh.com", &|writer| {
+            writer.string([1; 32]).string("ssh:");
+        });
+        let generator = unhex(P256_GENERATOR);
+        let sk_ecdsa = line("sk-ecdsa-sha2-nistp256@openssh.com", &|writer| {
+            writer.string("nistp256").string(&generator).string("ssh:");
+        });
+        let ecdsa = PublicKey::ecdsa(Curve::P256, &generator).unwrap();
+        let rsa = PublicKey::rsa(&[3], &[0xff; 256]).unwrap();
+        for (key, kind, word, security_key, curve) in [
+            (&ecdsa, KeyKind::Ecdsa, "ecdsa", false, Some(Curve::P256)),
+            (
+                &PublicKey::ed25519([1; 32]),
+                KeyKind::Ed25519,
+                "ed25519",
+                false,
+                None,
+            ),
+            (&rsa, KeyKind::Rsa, "rsa", false, None),
+            (&sk_ecdsa, KeyKind::SkEcdsa, "ecdsa-sk", true, None),
+            (&sk_ed25519, KeyKind::SkEd25519, "ed25519-sk", true, None),
+        ] {
+            assert_eq!((key.kind(), key.kind().to_string().as_str()), (kind, word));
+            assert_eq!(
+                (key.is_security_key(), key.curve()),
+                (security_key, curve),
+                "{word}"
+            );
+            assert_eq!(PublicKey::from_line(&key.to_line()).as_ref(), Ok(key));
+        }
+    }
+
+    #[test]
+    fn the_hash_of_a_key_is_that_of_its_blob() {
+        let key = PublicKey::from_line(GOLDEN_CA).unwrap();
+        let hash = unhex(&key.sha256_hex());
+        assert_eq!(
+            key.fingerprint(),
+            format!("SHA256:{}", STANDARD_NO_PAD.encode(hash))
+        );
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        let errors = [
+            (PublicKeyError::Base64, "the key is not valid base64"),
+            (
+                PublicKeyError::Certificate,
+                "this is a certificate; give the plain public key",
+            ),
+            (
+                WireError::Truncated.into(),
+                "the key is malformed: the end comes too early",
+            ),
+            (
+                PublicKeyError::NotAKeyLine,
+                "this is not an OpenSSH public key line: type, base64, comment",
+            ),
+            (
+                PublicKeyError::Point,
+                "the key's point is not an uncompressed point of its curve",
+            ),
+            (
+                PublicKeyError::RsaSize(1024),
+                "an RSA key needs an odd modulus of 2048 to 16384 bits; this one has 1024",
+            ),
+            (
+                PublicKeyError::UnsupportedType("ssh-dss".into()),
+                "keys of type \"ssh-dss\" are not supported",
+            ),
+        ];
+        for (error, text) in errors {
+            assert_eq!(error.to_string(), text);
+        }
     }
 
     #[test]

@@ -316,6 +316,54 @@ mod tests {
         assert_eq!(too_long, Err(SignatureError::Malformed));
     }
 
+    #[test]
+    fn each_ca_key_signs_with_its_own_algorithms_alone() {
+        use SignatureAlgorithm::{Ecdsa, Ed25519, RsaSha256, RsaSha512};
+        let algorithms = [
+            (Ecdsa(Curve::P256), "ecdsa-sha2-nistp256"),
+            (Ecdsa(Curve::P384), "ecdsa-sha2-nistp384"),
+            (Ecdsa(Curve::P521), "ecdsa-sha2-nistp521"),
+            (Ed25519, "ssh-ed25519"),
+            (RsaSha256, "rsa-sha2-256"),
+            (RsaSha512, "rsa-sha2-512"),
+        ];
+        for (algorithm, name) in algorithms {
+            assert_eq!((algorithm.name(), algorithm.to_string().as_str()), (name, name));
+        }
+        let rsa = PublicKey::rsa(&[1, 0, 1], &[0xff; 256]).unwrap();
+        let fitting = |key: &PublicKey| algorithms.map(|(algorithm, _)| algorithm.fits(key));
+        assert_eq!(
+            fitting(&PublicKey::ed25519([1; 32])),
+            [false, false, false, true, false, false]
+        );
+        assert_eq!(fitting(&rsa), [false, false, false, false, true, true]);
+        assert_eq!(SignatureAlgorithm::default_for(&rsa), Some(RsaSha512));
+        let mut writer = Writer::default();
+        writer
+            .string("sk-ssh-ed25519@openssh.com")
+            .string([1; 32])
+            .string("ssh:");
+        let security_key = PublicKey::from_blob(&writer.into_bytes()).unwrap();
+        assert_eq!(fitting(&security_key), [false; 6], "no CA is in an authenticator");
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        for (error, text) in [
+            (
+                SignatureError::Algorithm,
+                "the signature's algorithm does not fit the CA key",
+            ),
+            (SignatureError::Malformed, "the signature is malformed"),
+            (
+                SignatureError::Mismatch,
+                "the signature does not verify with the CA key",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
     proptest! {
         #[test]
         fn der_is_read_back_as_written(r in "[1-9a-f][0-9a-f]{0,60}", s in "[1-9a-f][0-9a-f]{0,60}") {

@@ -220,6 +220,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn errors_say_what_is_wrong() {
+        for (error, text) in [
+            (
+                WireError::BadInteger,
+                "an integer is not positive or not in its shortest form",
+            ),
+            (WireError::NotUtf8, "a text field is not UTF-8"),
+            (WireError::TrailingBytes, "there are bytes after the end"),
+            (WireError::Truncated, "the end comes too early"),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back(number in any::<u64>(), bytes in any::<Vec<u8>>(), text in ".*") {

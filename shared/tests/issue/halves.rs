@@ -66,7 +66,7 @@ async fn what_was_recorded_is_signed_when_its_caller_comes() {
     let setup = setup().await;
     let pending = record_one(&setup).await;
     assert_eq!(signatures(&setup), 0);
-    assert_eq!(records(&setup).await, [pending.record.clone()]);
+    assert_eq!(records(&setup).await, std::slice::from_ref(&pending.record));
     let tbs = STANDARD.decode(&pending.record.tbs).unwrap();
     let hash: String = digest(&SHA256, &tbs)
         .as_ref()
