@@ -206,3 +206,118 @@ impl From<countersign::store::StoreError> for Problem {
         Error::from(error).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign::policy::Refusal;
+    use std::time::Duration;
+
+    /// What the caller reads, and what only the log says.
+    #[test]
+    fn every_error_of_the_core_has_its_status_its_words_and_its_line_in_the_log() {
+        let wrong = "Something went wrong";
+        let unavailable = "a service that this request needs is unavailable; try again: the store is down";
+        let limit = "Rate limit exceeded. Please try again in 1 seconds";
+        let bad = "invalid_request";
+        let cases = [
+            (
+                Error::Conflict("taken".into()),
+                400,
+                "BadRequest",
+                "taken",
+                bad,
+                "taken",
+            ),
+            (
+                Error::internal("a secret cause"),
+                500,
+                "InternalServerError",
+                wrong,
+                "internal",
+                "internal error: a secret cause",
+            ),
+            (
+                Error::invalid("ttl", "too long"),
+                400,
+                "BadRequest",
+                "ttl: too long",
+                bad,
+                "ttl: too long",
+            ),
+            (
+                Error::NotFound("no host".into()),
+                404,
+                "NotFound",
+                "no host",
+                "not_found",
+                "no host",
+            ),
+            (
+                Error::PermissionDenied,
+                403,
+                "PermissionDenied",
+                NOT_ALLOWED,
+                "permission_denied",
+                NOT_ALLOWED,
+            ),
+            (
+                Error::Refused(Refusal::KeyIdNotAllowed),
+                400,
+                "BadRequest",
+                "this key id is not allowed",
+                bad,
+                "this key id is not allowed",
+            ),
+            (
+                Error::Throttled { retry_after: None },
+                429,
+                "RateLimitExceeded",
+                limit,
+                "throttled",
+                limit,
+            ),
+            (
+                Error::Unauthenticated,
+                401,
+                "UnauthorizedError",
+                "Invalid credentials",
+                "unauthenticated",
+                "Invalid credentials",
+            ),
+            (
+                Error::unavailable("the store is down"),
+                500,
+                "InternalServerError",
+                wrong,
+                "internal",
+                unavailable,
+            ),
+        ];
+        for (error, status, name, message, kind, reason) in cases {
+            let problem = Problem::from(error);
+            assert_eq!(
+                (problem.status.as_u16(), problem.error.as_str(), &problem.message),
+                (status, name, &Value::from(message))
+            );
+            assert_eq!((problem.kind(), problem.reason().as_str()), (kind, reason));
+            assert_eq!(problem.details.is_some(), name == "PermissionDenied");
+            assert_eq!(problem.retry_after_secs, (status == 429).then_some(1));
+        }
+        for (wait, secs) in [(0, 1), (7, 7)] {
+            let retry_after = Some(Duration::from_secs(wait));
+            let problem = Problem::from(Error::Throttled { retry_after });
+            assert_eq!(problem.retry_after_secs, Some(secs));
+        }
+    }
+
+    #[test]
+    fn the_log_says_all_that_is_wrong_with_a_body() {
+        let problem = Problem::validation(vec![Issue::custom(&["ttl".into()], "too long")]);
+        assert_eq!(problem.kind(), "invalid_request");
+        assert_eq!(
+            problem.reason(),
+            r#"[{"code":"custom","message":"too long","path":["ttl"]}]"#
+        );
+    }
+}

@@ -225,3 +225,149 @@ fn sentence(text: &str) -> String {
         .unwrap_or_default();
     format!("{first}{}.", chars.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    async fn answer(failure: Failure) -> (u16, Option<String>, Value) {
+        let response = failure.into_response("opid");
+        let retry_after = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .map(|secs| secs.to_str().expect("a number").to_owned());
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .expect("it is whole");
+        (status, retry_after, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    fn body(code: Option<u16>, status: u16, msg: &str) -> Value {
+        let mut body = json!({"status_code": status, "msg": msg, "details": {"operation_id": "opid"}});
+        if let Some(code) = code {
+            body["error_code"] = format!("ERR_NGROK_{code}").into();
+        }
+        body
+    }
+
+    /// What the caller reads, and what only the log says.
+    #[tokio::test]
+    async fn every_error_of_the_core_has_its_status_its_body_and_its_line_in_the_log() {
+        let unavailable = "a service that this request needs is unavailable; try again: the store is down";
+        let policies = "The policies of this credential do not allow this request.";
+        let unknown = "The credential is not known: it was never issued, has expired or was revoked.";
+        let down = "A service that this request needs is unavailable. Try again.";
+        let field = "The value of the field 'ttl' is invalid: too long.";
+        let many = "too many requests; try again later";
+        let cases = [
+            (
+                Error::Conflict("ärger".into()),
+                409,
+                None,
+                "Ärger.",
+                "conflict",
+                "ärger",
+            ),
+            (
+                Error::internal("a secret cause"),
+                500,
+                None,
+                "An internal error occurred.",
+                "internal",
+                "internal error: a secret cause",
+            ),
+            (
+                Error::invalid("ttl", "too long"),
+                400,
+                Some(215),
+                field,
+                "invalid_request",
+                "ttl: too long",
+            ),
+            (
+                Error::NotFound("x".into()),
+                404,
+                None,
+                "Resource not found",
+                "not_found",
+                "x",
+            ),
+            (
+                Error::PermissionDenied,
+                403,
+                Some(204),
+                policies,
+                "permission_denied",
+                "permission denied",
+            ),
+            (
+                Error::Refused(Refusal::TtlTooLong(60)),
+                400,
+                Some(1962),
+                "The lifetime is longer than the allowed 60 seconds.",
+                "invalid_request",
+                "the lifetime is longer than the allowed 60 seconds",
+            ),
+            (
+                Error::Throttled { retry_after: None },
+                429,
+                Some(226),
+                "Too many requests. Try again later.",
+                "throttled",
+                many,
+            ),
+            (
+                Error::Unauthenticated,
+                403,
+                Some(203),
+                unknown,
+                "unauthenticated",
+                "authentication failed",
+            ),
+            (
+                Error::unavailable("the store is down"),
+                503,
+                None,
+                down,
+                "unavailable",
+                unavailable,
+            ),
+        ];
+        for (error, status, code, msg, kind, reason) in cases {
+            let failure = Failure::of(error, Resource::UserCertificate);
+            assert_eq!((failure.kind(), failure.reason().as_str()), (kind, reason));
+            let retry_after = (status == 503).then(|| "1".to_owned());
+            assert_eq!(
+                answer(failure).await,
+                (status, retry_after, body(code, status, msg))
+            );
+        }
+        let wait = |secs| Error::Throttled {
+            retry_after: Some(Duration::from_secs(secs)),
+        };
+        for (secs, header) in [(0, "1"), (7, "7")] {
+            let failure = Failure::of(wait(secs), Resource::Authority);
+            assert_eq!(answer(failure).await.1.as_deref(), Some(header));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_without_a_route_is_told_its_path() {
+        let failure = Failure::no_route("/x");
+        assert_eq!(
+            (failure.kind(), failure.reason().as_str()),
+            ("not_found", "Not Found")
+        );
+        let expected = json!({"status_code": 404, "msg": "Not Found", "details": {"path": "/x"}});
+        assert_eq!(answer(failure).await, (404, None, expected));
+    }
+
+    #[test]
+    fn what_has_no_word_of_its_own_is_the_request_s_fault() {
+        assert_eq!(Failure::content_type(1, "x").kind(), "invalid_request");
+        assert!(!Failure::not_found().is_logged);
+        assert!(Failure::not_found().logged().is_logged);
+    }
+}

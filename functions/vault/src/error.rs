@@ -163,3 +163,169 @@ impl From<Error> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign::policy::Refusal;
+
+    fn seen(failure: &Failure) -> (u16, Vec<&str>, &'static str, String) {
+        let texts = failure.errors.iter().map(String::as_str).collect();
+        (
+            failure.status.as_u16(),
+            texts,
+            failure.kind,
+            failure.reason_for_log(),
+        )
+    }
+
+    /// What the caller reads, and what only the log says.
+    #[test]
+    fn every_error_of_the_core_has_its_status_its_text_and_its_line_in_the_log() {
+        let frame = |text: &str| format!("1 error occurred:\n\t* {text}\n\n");
+        let cases = [
+            (
+                Error::Conflict("taken".into()),
+                409,
+                "taken".into(),
+                "conflict",
+                "taken",
+            ),
+            (
+                Error::internal("a secret cause"),
+                500,
+                frame("internal error"),
+                "internal",
+                "internal error: a secret cause",
+            ),
+            (
+                Error::invalid("signature_algorithm", "unfit"),
+                500,
+                frame("failed to generate signed SSH key: sign error: unfit"),
+                "invalid_request",
+                "signature_algorithm: unfit",
+            ),
+            (
+                Error::invalid("ttl", "too long"),
+                400,
+                "ttl: too long".into(),
+                "invalid_request",
+                "ttl: too long",
+            ),
+            (
+                Error::NotFound("no role".into()),
+                404,
+                "no role".into(),
+                "not_found",
+                "no role",
+            ),
+            (
+                Error::PermissionDenied,
+                403,
+                frame("permission denied"),
+                "permission_denied",
+                "permission denied",
+            ),
+            (
+                Error::Refused(Refusal::KeyIdNotAllowed),
+                400,
+                "setting key_id is not allowed by role".into(),
+                "refused",
+                "this key id is not allowed",
+            ),
+            (
+                Error::Throttled { retry_after: None },
+                429,
+                "too many requests; try again later".into(),
+                "throttled",
+                "too many requests; try again later",
+            ),
+            (
+                Error::Unauthenticated,
+                403,
+                "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n".into(),
+                "unauthenticated",
+                "authentication failed",
+            ),
+            (
+                Error::unavailable("the store is down"),
+                503,
+                "a service that this request needs is unavailable; try again".into(),
+                "unavailable",
+                "a service that this request needs is unavailable; try again: the store is down",
+            ),
+        ];
+        for (error, status, text, kind, reason) in cases {
+            let failure = Failure::from(error);
+            assert_eq!(seen(&failure), (status, vec![text.as_str()], kind, reason.into()));
+            assert_eq!(failure.retry_after, None);
+        }
+        let retry_after = Some(Duration::from_secs(7));
+        assert_eq!(
+            Failure::from(Error::Throttled { retry_after }).retry_after,
+            retry_after
+        );
+    }
+
+    #[test]
+    fn some_handlers_say_what_the_core_says_in_its_words_alone() {
+        for (error, kind, reason) in [
+            (
+                Error::invalid("ttl", "too long"),
+                "invalid_request",
+                "ttl: too long",
+            ),
+            (Error::Conflict("too long".into()), "conflict", "too long"),
+            (Error::NotFound("too long".into()), "not_found", "too long"),
+        ] {
+            assert_eq!(
+                seen(&Failure::plain(error)),
+                (400, vec!["too long"], kind, reason.into())
+            );
+        }
+        assert_eq!(
+            Failure::plain(Error::PermissionDenied).status,
+            StatusCode::FORBIDDEN
+        );
+    }
+
+    #[test]
+    fn refusals_of_the_router_have_their_words_in_the_log() {
+        for (failure, status, kind, reason) in [
+            (Failure::absent(), 404, "not_found", ""),
+            (Failure::bare(StatusCode::BAD_REQUEST), 400, "invalid_request", ""),
+            (Failure::no_token(), 403, "unauthenticated", "permission denied"),
+            (
+                Failure::denied(),
+                403,
+                "permission_denied",
+                "1 error occurred:\n\t* permission denied\n\n",
+            ),
+            (
+                Failure::no_mount("x/"),
+                404,
+                "not_found",
+                "no handler for route \"x/\". route entry not found.",
+            ),
+            (
+                Failure::unsupported_path(),
+                404,
+                "not_found",
+                "1 error occurred:\n\t* unsupported path\n\n",
+            ),
+            (
+                Failure::unsupported_operation(),
+                405,
+                "invalid_request",
+                "1 error occurred:\n\t* unsupported operation\n\n",
+            ),
+        ] {
+            let (seen_status, _, seen_kind, seen_reason) = seen(&failure);
+            assert_eq!(
+                (seen_status, seen_kind, seen_reason.as_str()),
+                (status, kind, reason)
+            );
+            assert_eq!(failure.is_absent(), (status, reason) == (404, ""), "{failure:?}");
+        }
+    }
+}

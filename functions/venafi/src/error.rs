@@ -329,3 +329,225 @@ pub(crate) fn sentence(text: &str) -> String {
     let first = chars.next().map(|c| c.to_uppercase().to_string());
     format!("{}{}.", first.unwrap_or_default(), chars.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    async fn answer(failure: Failure, is_auth: bool) -> (u16, Option<String>, String) {
+        let response = failure.into_response(is_auth);
+        let retry_after = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .map(|secs| secs.to_str().expect("a number").to_owned());
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .expect("it is whole");
+        (
+            status,
+            retry_after,
+            String::from_utf8(body.to_vec()).expect("a text"),
+        )
+    }
+
+    fn parsed(body: &str) -> Value {
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    fn down() -> Error {
+        Error::unavailable("the store is down")
+    }
+
+    fn wait(secs: u64) -> Error {
+        Error::Throttled {
+            retry_after: Some(Duration::from_secs(secs)),
+        }
+    }
+
+    /// What the caller reads, and what only the log says.
+    #[tokio::test]
+    async fn every_error_of_the_core_has_its_status_its_code_and_its_line_in_the_log() {
+        let unavailable = "a service that this request needs is unavailable; try again: the store is down";
+        let cases = [
+            (
+                Error::Conflict("ärger".into()),
+                409,
+                100,
+                "Ärger.",
+                "conflict",
+                "ärger",
+            ),
+            (
+                Error::internal("a secret cause"),
+                500,
+                100,
+                "An internal error occurred.",
+                "internal",
+                "internal error: a secret cause",
+            ),
+            (
+                Error::invalid("certificate", "too large"),
+                400,
+                100,
+                "Principals, Extensions, ForceCommand, SourceAddresses: too large",
+                "invalid_request",
+                "certificate: too large",
+            ),
+            (
+                Error::invalid("passphrase", "wrong"),
+                400,
+                100,
+                "PrivateKeyPassphrase: wrong",
+                "invalid_request",
+                "passphrase: wrong",
+            ),
+            (
+                Error::invalid("signature_algorithm", "unfit"),
+                400,
+                100,
+                "SignatureHashingAlgorithm: unfit",
+                "invalid_request",
+                "signature_algorithm: unfit",
+            ),
+            (
+                Error::invalid("KeyId", "empty"),
+                400,
+                100,
+                "KeyId: empty",
+                "invalid_request",
+                "KeyId: empty",
+            ),
+            (
+                Error::NotFound("no object".into()),
+                404,
+                1,
+                "No object.",
+                "not_found",
+                "no object",
+            ),
+            (
+                Error::PermissionDenied,
+                403,
+                12,
+                "Insufficient rights: the policies of this token do not allow it to use this route.",
+                "permission_denied",
+                "permission denied",
+            ),
+            (
+                Error::Refused(Refusal::PrincipalsNotConfigured),
+                400,
+                100,
+                "Principals: the role does not allow any principals",
+                "refused",
+                "the role does not allow any principals",
+            ),
+            (
+                wait(0),
+                429,
+                100,
+                "Too many requests. Try again later.",
+                "throttled",
+                "too many requests; try again later",
+            ),
+            (
+                down(),
+                503,
+                100,
+                "A service that this request needs is unavailable. Try again.",
+                "unavailable",
+                unavailable,
+            ),
+        ];
+        for (error, status, code, message, kind, reason) in cases {
+            let failure = Failure::from(error);
+            assert_eq!((failure.kind(), failure.reason().as_str()), (kind, reason));
+            assert_eq!(failure.is_denial(), status == 403);
+            let (seen, retry_after, body) = answer(failure, false).await;
+            assert_eq!(
+                (seen, retry_after.is_some()),
+                (status, matches!(status, 429 | 503))
+            );
+            let body = parsed(&body);
+            assert_eq!(
+                body["Response"],
+                json!({"ErrorCode": code, "ErrorMessage": message, "Success": false})
+            );
+            let denied = (status == 403).then_some(("access_denied", message));
+            let (error, description) = denied.unzip();
+            assert_eq!(body.get("error"), error.map(Value::from).as_ref());
+            assert_eq!(
+                body.get("error_description"),
+                description.map(Value::from).as_ref()
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn below_vedauth_an_error_has_a_word_of_oauth() {
+        let oauth =
+            |error: &str, description: &str| json!({"error": error, "error_description": description});
+        let grant = "Grant not found";
+        for (failure, status, error) in [
+            (Failure::from(Error::internal("x")), 500, "server_error"),
+            (down().into(), 503, "temporarily_unavailable"),
+            (wait(1).into(), 429, "temporarily_unavailable"),
+            (Failure::field("client_id", "x"), 400, "invalid_request"),
+        ] {
+            let message = failure.message.clone();
+            let (seen, _, body) = answer(failure, true).await;
+            assert_eq!((seen, parsed(&body)), (status, oauth(error, &message)));
+        }
+        for is_auth in [false, true] {
+            let failure = Failure::from(Error::Unauthenticated);
+            assert!(failure.is_denial());
+            assert_eq!(failure.kind(), "unauthenticated");
+            let (status, _, body) = answer(failure, is_auth).await;
+            assert_eq!((status, parsed(&body)), (401, oauth("invalid_token", grant)));
+            let failure = Failure::text(StatusCode::NOT_ACCEPTABLE, "plain");
+            assert_eq!(answer(failure, is_auth).await, (406, None, "plain".into()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wait_is_named_and_never_zero() {
+        let unknown = Error::Throttled { retry_after: None };
+        for (error, secs) in [(wait(7), "7"), (wait(0), "1"), (unknown, "1"), (down(), "1")] {
+            let (_, retry_after, _) = answer(error.into(), false).await;
+            assert_eq!(retry_after.as_deref(), Some(secs));
+        }
+    }
+
+    #[test]
+    fn refusals_of_the_routes_have_their_words_in_the_log() {
+        for (failure, status, kind) in [
+            (Failure::not_found(code::FOLDER, "x"), 404, "not_found"),
+            (Failure::conflict("x"), 409, "conflict"),
+            (Failure::unknown_token(), 401, "unauthenticated"),
+            (Failure::scope(), 403, "permission_denied"),
+            (Failure::rights("x"), 403, "permission_denied"),
+            (Failure::no_route(), 404, "not_found"),
+            (Failure::method(), 405, "not_found"),
+            (Failure::invalid(code::OTHER, "x"), 400, "invalid_request"),
+        ] {
+            assert_eq!((failure.status.as_u16(), failure.kind()), (status, kind));
+            assert_eq!(failure.reason(), failure.message);
+        }
+    }
+
+    #[test]
+    fn an_option_whose_value_is_refused_is_named_as_this_api_spells_it() {
+        for (option, field) in [
+            ("force-command", "ForceCommand"),
+            ("source-address", "SourceAddresses"),
+            ("permit-pty", "Extensions"),
+        ] {
+            let failure = refused(&Refusal::OptionValueNotAllowed(option.into()));
+            assert_eq!(
+                failure.message,
+                format!("{field}: this value of {option} is not allowed")
+            );
+        }
+    }
+}
