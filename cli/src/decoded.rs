@@ -5,7 +5,7 @@
 
 use countersign::{
     ssh::{CertificateFields, KeyKind, PublicKey, Reader, SignatureAlgorithm},
-    types::timestamp,
+    types::{hex, timestamp},
 };
 use std::fmt::Write;
 
@@ -108,15 +108,8 @@ fn option(name: &str, value: &str, flags: &[&str]) -> String {
     } else {
         // The data of an option is its value as a string: four bytes of length, then the bytes.
         let length = u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes();
-        let hex: String = length
-            .iter()
-            .chain(value.as_bytes())
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!(
-            "{name} UNKNOWN OPTION: {hex} (len {})",
-            length.len() + value.len()
-        )
+        let data = [&length[..], value.as_bytes()].concat();
+        format!("{name} UNKNOWN OPTION: {} (len {})", hex(&data), data.len())
     }
 }
 

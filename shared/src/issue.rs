@@ -23,7 +23,7 @@ use crate::{
         CertificateFields, IssuedCertificate, PublicKey, SignatureAlgorithm, TbsCertificate, signature_blob,
     },
     store::{Condition, FIRST_VERSION, Key, Record, StoreError, Write},
-    types::{Ksuid, Serial},
+    types::{Ksuid, Serial, sha256_hex},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{collections::BTreeMap, future::Future, net::IpAddr, sync::Arc};
@@ -140,8 +140,7 @@ pub struct Pending {
 /// `Internal` where the record is unreadable.
 pub fn tbs_hash(record: &CertificateRecord) -> Result<String, Error> {
     let bytes = STANDARD.decode(&record.tbs).map_err(Error::internal)?;
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
-    Ok(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(sha256_hex(&bytes))
 }
 
 /// Decides, and commits the record of a certificate whose signature will be kept, without signing it; writes the decision

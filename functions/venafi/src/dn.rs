@@ -1,6 +1,6 @@
 //! Distinguished names: the places of templates, folders and certificates, as paths with backslashes.
 
-use aws_lc_rs::digest;
+use countersign::types::sha256_hex;
 use std::fmt;
 
 /// Where templates lie.
@@ -114,8 +114,7 @@ impl Dn {
 
     /// The SHA-256 of the folded form, in hex: a key of a table has less room than a name.
     pub(crate) fn hash(&self) -> String {
-        let hash = digest::digest(&digest::SHA256, self.folded().as_bytes());
-        hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256_hex(self.folded().as_bytes())
     }
 
     /// Whether it is `root` or lies below it.

@@ -9,9 +9,8 @@ use crate::{
     error::Error,
     services::Services,
     store::{Condition, Key, Query, Record, Store, StoreError, Table, Write, read_one},
-    types::SecretToken,
+    types::{SecretToken, sha256_hex},
 };
-use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -102,12 +101,10 @@ impl Subject {
 
     /// By what the admission of this subject is addressed.
     pub fn id(&self) -> String {
-        let text = self.to_string();
-        let hash = digest(&SHA256, text.as_bytes());
-        hash.as_ref()[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let mut hash = sha256_hex(self.to_string().as_bytes());
+        // 128 bits are enough.
+        hash.truncate(32);
+        hash
     }
 }
 

@@ -1,6 +1,7 @@
 //! Plain public keys, as subjects of certificates and as CA keys.
 
 use super::wire::{Reader, WireError, Writer};
+use crate::types::sha256_hex;
 use aws_lc_rs::{
     digest,
     signature::{
@@ -379,17 +380,15 @@ impl PublicKey {
 
     /// The fingerprint as `ssh-keygen -l` prints it: `SHA256:` and unpadded base64.
     pub fn fingerprint(&self) -> String {
-        format!("SHA256:{}", STANDARD_NO_PAD.encode(self.sha256()))
+        format!(
+            "SHA256:{}",
+            STANDARD_NO_PAD.encode(digest::digest(&digest::SHA256, &self.to_blob()))
+        )
     }
 
     /// The SHA-256 of the blob, in lower-case hex.
     pub fn sha256_hex(&self) -> String {
-        let hash = self.sha256();
-        hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn sha256(&self) -> digest::Digest {
-        digest::digest(&digest::SHA256, &self.to_blob())
+        sha256_hex(&self.to_blob())
     }
 
     /// The bytes that aws-lc-rs verifies with: the point, the 32 bytes, or the exponent and modulus.

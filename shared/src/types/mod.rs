@@ -4,6 +4,7 @@
 mod cert_type;
 mod cidr_list;
 mod duration;
+mod hex;
 mod key_id;
 mod ksuid;
 mod pattern;
@@ -17,6 +18,7 @@ pub mod timestamp;
 pub use cert_type::CertType;
 pub use cidr_list::{CidrList, CidrListError};
 pub use duration::{DurationError, parse_duration};
+pub use hex::{hex, sha256_hex};
 pub use key_id::{CertKeyId, CertKeyIdError};
 pub use ksuid::{Ksuid, KsuidError};
 pub use pattern::{Pattern, PatternError};

@@ -1,7 +1,8 @@
+use super::sha256_hex;
 use crate::{error::Error, random::Random};
-use aws_lc_rs::{constant_time, digest};
+use aws_lc_rs::constant_time;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use zeroize::Zeroizing;
 
 /// A secret that proves who its bearer is. It prints as `[redacted]`, is wiped when dropped, and is stored only as
@@ -35,13 +36,7 @@ impl SecretToken {
     /// The lower-case hex SHA-256 under which it is stored. Only a secret with far more than 128 random bits may be
     /// stored so; a password may not.
     pub fn hash(&self) -> String {
-        let hash = digest::digest(&digest::SHA256, self.0.as_bytes());
-        hash.as_ref()
-            .iter()
-            .fold(String::with_capacity(64), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        sha256_hex(self.0.as_bytes())
     }
 
     /// Whether this is the secret with that [`hash`](Self::hash). Takes the same time wherever they differ.
