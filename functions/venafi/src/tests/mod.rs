@@ -2,10 +2,12 @@
 
 mod acceptance;
 mod acceptance_keys;
+mod acceptance_objects;
 mod acceptance_policy;
 mod faults;
 mod fixture;
 mod openapi;
+mod pending;
 mod recorded;
 mod rights;
 mod routes;
