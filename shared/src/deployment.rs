@@ -142,28 +142,27 @@ impl Config {
     /// them. Nothing is called before it is needed.
     pub async fn operator_services(&self) -> Services {
         let aws = aws_config::load_from_env().await;
-        let (store, keyring) = self.clients((&aws).into(), (&aws).into());
+        let (store, keyring) = self.clients(((&aws).into(), (&aws).into()));
         self.over(store, keyring)
     }
 
     /// The services of a function. Nothing is called before it is needed.
     pub fn services(&self) -> Services {
-        let (store, keyring) = self.clients(self.sdk.dynamodb(), self.sdk.kms());
+        let (store, keyring) = self.clients(self.sdk.clients());
         self.over(store, keyring)
     }
 
     /// The services of a function, with the connections to DynamoDB and KMS open that its first request needs. Whether either
     /// answers is for the requests to find out.
     pub async fn warm_services(&self) -> Services {
-        let (store, keyring) = self.clients(self.sdk.dynamodb(), self.sdk.kms());
+        let (store, keyring) = self.clients(self.sdk.clients());
         crate::join(store.warm(), keyring.warm()).await;
         self.over(store, keyring)
     }
 
     fn clients(
         &self,
-        dynamodb: aws_sdk_dynamodb::config::Builder,
-        kms: aws_sdk_kms::config::Builder,
+        (dynamodb, kms): (aws_sdk_dynamodb::config::Builder, aws_sdk_kms::config::Builder),
     ) -> (DynamoDb, KmsKeyring) {
         let store = DynamoDb::new(
             aws_sdk_dynamodb::Client::from_conf(client_config(dynamodb).build()),

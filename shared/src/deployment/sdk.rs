@@ -46,20 +46,14 @@ impl Sdk {
             && self.region.as_deref().is_some_and(https::certify)
     }
 
-    pub(super) fn dynamodb(&self) -> aws_sdk_dynamodb::config::Builder {
-        let builder = aws_sdk_dynamodb::config::Builder::from(&self.common());
-        match &self.dynamodb_endpoint {
-            Some(url) => builder.endpoint_url(url),
-            None => builder,
-        }
-    }
-
-    pub(super) fn kms(&self) -> aws_sdk_kms::config::Builder {
-        let builder = aws_sdk_kms::config::Builder::from(&self.common());
-        match &self.kms_endpoint {
-            Some(url) => builder.endpoint_url(url),
-            None => builder,
-        }
+    /// The beginnings of the two clients, over one HTTPS client.
+    pub(super) fn clients(&self) -> (aws_sdk_dynamodb::config::Builder, aws_sdk_kms::config::Builder) {
+        let common = self.common();
+        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&common);
+        dynamodb.set_endpoint_url(self.dynamodb_endpoint.clone());
+        let mut kms = aws_sdk_kms::config::Builder::from(&common);
+        kms.set_endpoint_url(self.kms_endpoint.clone());
+        (dynamodb, kms)
     }
 
     fn common(&self) -> SdkConfig {
