@@ -65,7 +65,7 @@ impl KmsKeyring {
     /// leaves everything to IAM. The policy has to leave the administration of the key to somebody: whether it leaves it
     /// to the caller, as KMS wants otherwise, is not checked, since functions administer nothing.
     #[must_use]
-    pub(crate) fn with_key_policy(self, key_policy: Option<String>) -> Self {
+    pub fn with_key_policy(self, key_policy: Option<String>) -> Self {
         Self { key_policy, ..self }
     }
 
