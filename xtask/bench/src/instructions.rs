@@ -103,8 +103,8 @@ const AREAS: [(&str, &[&str]); 8] = [
         "the asynchronous runtime",
         &["tokio", "mio", "futures", "epoll", "parking_lot"],
     ),
-    ("log", &["tracing", "fmt::", "core::fmt", "sharded_slab"]),
     ("Countersign", &["countersign"]),
+    ("log", &["tracing", "fmt::", "core::fmt", "sharded_slab"]),
 ];
 const REST: &str = "all else";
 
