@@ -521,7 +521,8 @@ async fn record_intent(
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::internal(
+    // Whoever asks again draws others. That it happens at all is for the operator to see.
+    Err(Error::unavailable(
         "every serial that was drawn is taken: the random numbers are not random",
     ))
 }

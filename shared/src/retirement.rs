@@ -338,8 +338,8 @@ fn certificate_key(hold: &Record) -> Result<Key, Error> {
 /// Makes sure, after a hold on the authority with `id` is written, that nobody retires it without seeing the hold.
 ///
 /// # Errors
-/// [`retired`] where somebody may; otherwise as [`store::Store`].
-pub(crate) async fn check_in_service(services: &Services, id: &AuthorityId) -> Result<(), Error> {
+/// `Conflict` where somebody may; otherwise as [`store::Store`].
+pub async fn check_in_service(services: &Services, id: &AuthorityId) -> Result<(), Error> {
     check_in_service_and_read(services, id, &[]).await?;
     Ok(())
 }

@@ -24,9 +24,10 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// Every status of a problem that the published schema knows, and the two that the gateway's limits bring.
+    /// Every status of a problem that the published schema knows, the two that the gateway's limits bring, and that of
+    /// a service behind which does not answer.
     #[cfg(any(test, feature = "openapi"))]
-    pub(crate) const STATUSES: [u16; 8] = [400, 401, 403, 404, 413, 422, 429, 500];
+    pub(crate) const STATUSES: [u16; 9] = [400, 401, 403, 404, 413, 422, 429, 500, 503];
 
     fn new(status: StatusCode, error: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
@@ -106,6 +107,15 @@ impl Problem {
         problem
     }
 
+    /// 503, where the original has its 500 for everything: the same request may succeed a moment later.
+    fn unavailable(cause: String) -> Self {
+        let message = "A service that this request needs is unavailable. Please try again";
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message);
+        problem.retry_after_secs = Some(1);
+        problem.cause = Some(cause.into());
+        problem
+    }
+
     fn throttled(retry_after_secs: u64) -> Self {
         let message = format!("Rate limit exceeded. Please try again in {retry_after_secs} seconds");
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "RateLimitExceeded", message);
@@ -121,6 +131,7 @@ impl Problem {
             StatusCode::NOT_FOUND => "not_found",
             StatusCode::TOO_MANY_REQUESTS => "throttled",
             StatusCode::INTERNAL_SERVER_ERROR => "internal",
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
             _ => "invalid_request",
         }
     }
@@ -185,7 +196,7 @@ impl From<Error> for Problem {
             Error::Conflict(_) | Error::InvalidRequest { .. } | Error::Refused(_) => {
                 Self::bad_request(error.to_string())
             }
-            Error::Internal(_) | Error::Unavailable(_) => Self::internal(error.chain()),
+            Error::Internal(_) => Self::internal(error.chain()),
             Error::NotFound(text) => Self::not_found(text.clone()),
             Error::PermissionDenied => {
                 let mut problem = Self::new(StatusCode::FORBIDDEN, "PermissionDenied", NOT_ALLOWED);
@@ -197,6 +208,7 @@ impl From<Error> for Problem {
                 Self::throttled(retry_after.map_or(1, |wait| wait.as_secs().max(1)))
             }
             Error::Unauthenticated => Self::unauthorized("Invalid credentials"),
+            Error::Unavailable(_) => Self::unavailable(error.chain()),
         }
     }
 }
@@ -287,10 +299,10 @@ mod tests {
             ),
             (
                 Error::unavailable("the store is down"),
-                500,
-                "InternalServerError",
-                wrong,
-                "internal",
+                503,
+                "ServiceUnavailable",
+                "A service that this request needs is unavailable. Please try again",
+                "unavailable",
                 unavailable,
             ),
         ];
@@ -302,7 +314,8 @@ mod tests {
             );
             assert_eq!((problem.kind(), problem.reason().as_str()), (kind, reason));
             assert_eq!(problem.details.is_some(), name == "PermissionDenied");
-            assert_eq!(problem.retry_after_secs, (status == 429).then_some(1));
+            let may_try_again = matches!(status, 429 | 503);
+            assert_eq!(problem.retry_after_secs, may_try_again.then_some(1));
         }
         for (wait, secs) in [(0, 1), (7, 7)] {
             let retry_after = Some(Duration::from_secs(wait));

@@ -3,10 +3,11 @@
 use crate::{auth::Actor, model::CaRef, records::Kept, request::Call};
 use countersign::{
     Error, Services,
-    authority::Authority,
+    authority::{Authority, AuthorityState},
     certificates::{self, CertificateRecord},
     issue::{self, CertificateId, Issuance, Issued},
     policy::{Request, RequestedValidity},
+    retirement,
     role::Role,
     store::{Condition, Key, Query, Record, Table, Write},
     types::{Ksuid, Serial},
@@ -63,9 +64,24 @@ pub(crate) async fn issue(call: &mut Call, order: Order<'_>) -> Result<Issued, E
             .write(&[Write::Delete(entry.key, Condition::Always)])
             .await;
     }
-    let issued = issued?;
+    let issued = match issued {
+        Err(Error::Conflict(text)) => return Err(overtaken(services, &authority.value, text).await),
+        other => other?,
+    };
     entered?;
     Ok(issued)
+}
+
+/// A conflict there is a CA that was retired, which the caller is told; or that others got in between, which another
+/// attempt gets over.
+async fn overtaken(services: &Services, authority: &Authority, text: String) -> Error {
+    if authority.state == AuthorityState::Retired {
+        return Error::Conflict(text);
+    }
+    match retirement::check_in_service(services, &authority.id).await {
+        Ok(()) => Error::unavailable(text),
+        Err(error) => error,
+    }
 }
 
 fn draw_id(services: &Services) -> Result<CertificateId, Error> {

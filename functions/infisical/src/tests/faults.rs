@@ -40,18 +40,15 @@ async fn every_failing_step_is_a_500_and_can_be_repeated() {
         answer.fails(500, "InternalServerError", "Something went wrong");
         assert!(!answer.text.contains("fault"), "{}", answer.text);
     };
-    for (operation, nth) in [(Operation::Read, 1), (Operation::Write, 1), (Operation::Write, 2)] {
-        for fail in [Fail::Before, Fail::After] {
-            fixture.store.fail_nth(operation, nth, fail, Fault::Unavailable);
-            failed(fixture.issue_user(&alice, "ec2-user").await);
-            assert!(fixture.store.is_healed());
-            fixture.issue_user(&alice, "ec2-user").await.certificate();
-        }
+    for (operation, nth) in STEPS {
+        fixture
+            .store
+            .fail_nth(operation, nth, Fail::Before, Fault::Unusable);
+        failed(fixture.issue_user(&alice, "ec2-user").await);
+        assert!(fixture.store.is_healed());
+        fixture.issue_user(&alice, "ec2-user").await.certificate();
     }
-    let unavailable = KeyFault::Unavailable;
     for failure in [
-        Failure::Before(unavailable),
-        Failure::After(unavailable),
         Failure::Before(KeyFault::KeyUnusable),
         Failure::BitFlip,
         Failure::OtherKey,
@@ -60,6 +57,36 @@ async fn every_failing_step_is_a_500_and_can_be_repeated() {
         failed(fixture.issue_user(&alice, "ec2-user").await);
         fixture.issue_user(&alice, "ec2-user").await.certificate();
     }
+}
+
+#[tokio::test]
+async fn every_step_that_is_not_answered_is_a_503_and_can_be_repeated() {
+    let mut fixture = Fixture::new().await;
+    let alice = fixture.user("alice").await;
+    fixture.issue_user(&alice, "ec2-user").await.ok();
+    for (operation, nth) in STEPS {
+        for fail in [Fail::Before, Fail::After] {
+            fixture.store.fail_nth(operation, nth, fail, Fault::Unavailable);
+            unavailable(&fixture.issue_user(&alice, "ec2-user").await);
+            assert!(fixture.store.is_healed());
+            fixture.issue_user(&alice, "ec2-user").await.certificate();
+        }
+    }
+    let fault = KeyFault::Unavailable;
+    for failure in [Failure::Before(fault), Failure::After(fault)] {
+        fixture.keyring.faults().fail_next(KeyOperation::Sign, failure);
+        unavailable(&fixture.issue_user(&alice, "ec2-user").await);
+        fixture.issue_user(&alice, "ec2-user").await.certificate();
+    }
+}
+
+/// What a user certificate takes of the store.
+const STEPS: [(Operation, usize); 3] = [(Operation::Read, 1), (Operation::Write, 1), (Operation::Write, 2)];
+
+fn unavailable(answer: &super::Answer) {
+    let message = "A service that this request needs is unavailable. Please try again";
+    answer.fails(503, "ServiceUnavailable", message);
+    assert!(!answer.text.contains("fault"), "{}", answer.text);
 }
 
 #[tokio::test]
@@ -97,7 +124,7 @@ async fn a_project_without_its_cas_gets_them_even_if_keys_fail_first() {
             .faults()
             .fail_nth(KeyOperation::Create, nth, failure);
         let answer = fixture.post("/api/v1/ssh/hosts", &fixture.root, &host).await;
-        answer.fails(500, "InternalServerError", "Something went wrong");
+        unavailable(&answer);
         fixture
             .get(&config, &fixture.root)
             .await
@@ -191,7 +218,7 @@ async fn the_cas_of_a_first_host_sign_whichever_write_failed_before() {
             .store
             .fail_nth(Operation::Write, nth, fail, Fault::Unavailable);
         let answer = fixture.post("/api/v1/ssh/hosts", &fixture.root, &host).await;
-        answer.fails(500, "InternalServerError", "Something went wrong");
+        unavailable(&answer);
         fixture.store.heal();
         let host = fixture.post("/api/v1/ssh/hosts", &fixture.root, &host).await.ok();
         let path = format!(

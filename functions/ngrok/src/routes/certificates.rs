@@ -19,6 +19,7 @@ use countersign::{
     authority::{Authority, AuthorityState},
     certificates::{self, CertificateList, CertificateRecord},
     issue::{self, CertificateId, Issuance, Issued},
+    retirement,
     store::{Condition, Record, StoreError, TRIES, Write},
     types::{CertType, Ksuid},
 };
@@ -78,7 +79,10 @@ async fn create<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
         details: record::details(&order.texts, order.public_key_beside()),
     };
     let issued = issue::issue(&call.services, issuance).await;
-    let Issued { record, .. } = issued.map_err(|error| failed(&call, error).logged())?;
+    let Issued { record, .. } = match issued {
+        Ok(issued) => issued,
+        Err(error) => return Err(failed(&call, &authority, error).await.logged()),
+    };
     Ok(show::<K>(&call, StatusCode::CREATED, &record)?.logged())
 }
 
@@ -94,13 +98,20 @@ fn in_service(call: &Call, stored: Option<Record>) -> Result<Authority, Failure>
     }
 }
 
-/// A conflict there is an authority that was deleted while the certificate was made.
-fn failed(call: &Call, error: Error) -> Failure {
-    match error {
-        Error::Conflict(_) => Failure::no_authority(call.resource),
-        other => call.failure(other),
+/// A conflict there is an authority that was deleted while the certificate was made; or that others got in between, of
+/// whom a deletion that was given up is one.
+async fn failed(call: &Call, authority: &Authority, error: Error) -> Failure {
+    let Error::Conflict(_) = error else {
+        return call.failure(error);
+    };
+    match retirement::check_in_service(&call.services, &authority.id).await {
+        Ok(()) => call.failure(Error::Conflict(OVERTAKEN.into())),
+        Err(Error::Conflict(_)) => Failure::no_authority(call.resource),
+        Err(other) => call.failure(other),
     }
 }
+
+const OVERTAKEN: &str = "the certificate was changed by another request while it was made; try again";
 
 async fn list<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
     let page = query::page(call.query.as_deref(), false);
