@@ -17,7 +17,7 @@ mod stack;
 mod wire;
 
 pub use authenticator::{Presence, SkKeyType, SoftwareAuthenticator};
-pub use aws::{AwsDouble, Call, depth};
+pub use aws::{AwsDouble, Call, Failure, Fault, depth};
 pub use local_server::{LocalServer, countersign};
 pub use login::{Identity, LoginOutcome};
 pub use ministack::{Ministack, function_zip};

@@ -34,6 +34,18 @@ impl Family {
         }
     }
 
+    /// The certificate in the answer to [`Family::set_up`]'s request, if one is.
+    #[must_use]
+    pub fn certificate(self, answer: &Value) -> Option<&str> {
+        let pointer = match self {
+            Self::Infisical => "/signedKey",
+            Self::Ngrok => "/certificate",
+            Self::Vault => "/data/signed_key",
+            Self::Venafi => "/CertificateData",
+        };
+        answer.pointer(pointer).and_then(Value::as_str)
+    }
+
     /// Makes an Ed25519 authority and what else one user certificate needs, by way of `caller`, which sends a request
     /// and gives the body of its answer. Gives the request for the certificate.
     ///

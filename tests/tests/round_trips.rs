@@ -3,74 +3,15 @@
 
 #![allow(missing_docs)]
 
-use anyhow::{Result, ensure};
-use axum::{
-    Extension, Router,
-    body::{Body, to_bytes},
-    http::Request,
-};
-use countersign::{
-    Services, access, audit::MemoryLog, client::ClientAddress, clock::SystemClock,
-    random::SystemRandomSource, signer::kms::KmsKeyring, store::dynamodb::DynamoDb,
-};
+mod families;
+
+use anyhow::Result;
 use countersign_tests::{Ask, AwsDouble, Call, Family, depth};
-use serde_json::Value;
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
-use tower::ServiceExt;
+use families::{granted, router, services, services_over, set_up};
+use std::time::Duration;
 
 /// Long enough that calls which run side by side are seen to.
 const DELAY: Duration = Duration::from_millis(100);
-
-async fn send(router: &Router, ask: &Ask) -> Result<Value> {
-    let mut request = Request::builder().method(ask.method).uri(&ask.path);
-    for (name, value) in &ask.headers {
-        request = request.header(*name, value);
-    }
-    let answer = router
-        .clone()
-        .oneshot(request.body(Body::from(ask.body.to_string()))?)
-        .await?;
-    let status = answer.status();
-    let body = to_bytes(answer.into_body(), 1 << 20).await?;
-    let text = String::from_utf8_lossy(&body);
-    ensure!(
-        status.is_success(),
-        "{} {}: {status} {text}",
-        ask.method,
-        ask.path
-    );
-    Ok(serde_json::from_slice(&body).unwrap_or_default())
-}
-
-fn services(store: DynamoDb, keyring: KmsKeyring) -> Services {
-    Services::new(
-        Arc::new(store),
-        Arc::new(keyring),
-        Arc::new(SystemClock),
-        Arc::new(SystemRandomSource::default()),
-        Arc::new(MemoryLog::default()),
-    )
-}
-
-fn router(family: Family, services: Services) -> Router {
-    let router = match family {
-        Family::Infisical => countersign_infisical::router(services),
-        Family::Ngrok => countersign_ngrok::router(services),
-        Family::Vault => countersign_vault::router(services),
-        Family::Venafi => countersign_venafi::router(services),
-    };
-    router.layer(Extension(ClientAddress(Some(Ipv4Addr::LOCALHOST.into()))))
-}
-
-/// The request for a certificate, with all that it needs in place.
-async fn set_up(family: Family, router: &Router, services: &Services) -> Result<Ask> {
-    let root = access::create_root(services, None).await?;
-    family
-        .set_up(root.secret.reveal(), &mut async |ask: &Ask| {
-            send(router, ask).await
-        })
-        .await
-}
 
 /// The calls of the second signature, each of which takes its time.
 async fn calls_of_a_signature(family: Family) -> Result<Vec<Call>> {
@@ -80,13 +21,13 @@ async fn calls_of_a_signature(family: Family) -> Result<Vec<Call>> {
 /// The calls of the signature that is asked for by what `another` makes of the first request.
 async fn calls_of_another(family: Family, another: fn(Ask) -> Ask) -> Result<Vec<Call>> {
     let aws = AwsDouble::start().await?;
-    let services = services(aws.store(), aws.keyring());
+    let services = services(&aws);
     let router = router(family, services.clone());
     let ask = set_up(family, &router, &services).await?;
-    send(&router, &ask).await?;
+    granted(&router, &ask).await?;
     aws.take_calls();
     aws.delay(DELAY);
-    send(&router, &another(ask)).await?;
+    granted(&router, &another(ask)).await?;
     Ok(aws.take_calls())
 }
 
@@ -165,14 +106,14 @@ async fn the_first_certificate_of_a_process_needs_no_connection_that_its_start_h
 {
     for family in Family::ALL {
         let aws = AwsDouble::start().await?;
-        let earlier = services(aws.store(), aws.keyring());
+        let earlier = services(&aws);
         let ask = set_up(family, &router(family, earlier.clone()), &earlier).await?;
         let (store, keyring) = (aws.store(), aws.keyring());
         // As far away as a service is: an answer from next door would be there before the next connection is.
         aws.delay(DELAY);
         tokio::join!(store.warm(), keyring.warm());
         let connections = aws.connections();
-        send(&router(family, services(store, keyring)), &ask).await?;
+        granted(&router(family, services_over(store, keyring)), &ask).await?;
         assert_eq!(aws.connections(), connections, "{}", family.name());
     }
     Ok(())

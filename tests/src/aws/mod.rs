@@ -1,20 +1,27 @@
 //! AWS as far as Countersign calls it, on one loopback port: DynamoDB by the embedded engine, KMS with keys in this
-//! process. It counts what it is asked, sees what waited for what, and can be made slow.
+//! process. It counts what it is asked, sees what waited for what, and can be made slow or faulty.
 //!
 //! It believes whoever calls: signatures of requests, rights and limits are for the emulators to show.
 
+mod connection;
+mod faults;
 mod kms;
 
+pub use faults::{Failure, Fault};
+
 use anyhow::Result;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region,
+    retry::{RetryPartition, TokenBucket},
+};
 use axum::{
     Router,
     body::Bytes,
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
-    serve::Listener,
 };
+use connection::{Counted, Cut};
 use countersign::{
     signer::kms::KmsKeyring,
     store::{
@@ -22,8 +29,11 @@ use countersign::{
         embedded::Embedded,
     },
 };
+use faults::Faults;
 use kms::Kms;
+use serde_json::Value;
 use std::{
+    collections::HashSet,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
@@ -32,10 +42,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, task::JoinHandle};
 
 /// The region that the double answers for.
 const REGION: &str = "eu-central-1";
@@ -65,7 +72,10 @@ struct Inner {
     calls: Mutex<Vec<Call>>,
     /// Counts the beginnings and ends of calls, in their order.
     events: AtomicUsize,
-    connections: AtomicUsize,
+    connections: Arc<AtomicUsize>,
+    faults: Faults,
+    /// The sets of writes that were carried out, by the token that the SDK gives to each.
+    transactions: Mutex<HashSet<String>>,
 }
 
 impl AwsDouble {
@@ -82,14 +92,17 @@ impl AwsDouble {
             delay: Mutex::default(),
             calls: Mutex::default(),
             events: AtomicUsize::new(0),
-            connections: AtomicUsize::new(0),
+            connections: Arc::default(),
+            faults: Faults::default(),
+            transactions: Mutex::default(),
         });
         let counted = Counted {
             listener,
-            state: state.clone(),
+            connections: state.connections.clone(),
         };
         let router = Router::new().fallback(answer).with_state(state.clone());
-        let server = tokio::spawn(async move { axum::serve(counted, router).await });
+        let service = router.into_make_service_with_connect_info::<Cut>();
+        let server = tokio::spawn(async move { axum::serve(counted, service).await });
         Ok(Self {
             address,
             state,
@@ -129,6 +142,7 @@ impl AwsDouble {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static(REGION))
             .credentials_provider(credentials())
+            .retry_partition(retries_without_end())
             .endpoint_url(endpoint);
         let client = aws_sdk_dynamodb::Client::from_conf(client_config(config).build());
         DynamoDb::new(client, TableNames::with_prefix(TABLE_PREFIX))
@@ -147,6 +161,7 @@ impl AwsDouble {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static(REGION))
             .credentials_provider(credentials())
+            .retry_partition(retries_without_end())
             .endpoint_url(endpoint);
         KmsKeyring::new(countersign::signer::kms::client(config), kms::SEALING_KEY)
     }
@@ -154,6 +169,17 @@ impl AwsDouble {
     /// From now on each call waits so long before it is looked at.
     pub fn delay(&self, delay: Duration) {
         *lock(&self.state.delay) = delay;
+    }
+
+    /// From now on calls fail as `fault` says, or none.
+    pub fn fail(&self, fault: impl Into<Option<Fault>>) {
+        self.state.faults.set(fault.into());
+    }
+
+    /// How many attempts failed since the last [`AwsDouble::fail`].
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.state.faults.failed()
     }
 
     /// The calls since the last time that this was asked, in the order in which they ended.
@@ -196,11 +222,23 @@ fn credentials() -> Credentials {
     Credentials::new("test", "test", None, None, "double")
 }
 
+/// Clients of one process share an allowance of retries, which the faults of many tests would use up.
+fn retries_without_end() -> RetryPartition {
+    RetryPartition::custom("double")
+        .token_bucket(TokenBucket::unlimited())
+        .build()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answer(State(state): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State(state): State<Arc<Inner>>,
+    ConnectInfo(connection): ConnectInfo<Cut>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let target = headers
         .get("x-amz-target")
         .and_then(|target| target.to_str().ok());
@@ -210,32 +248,46 @@ async fn answer(State(state): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    let (status, text) = match target.strip_prefix("TrentService.") {
-        Some(operation) => state.kms.answer(operation, &body),
-        None => state.dynamodb.answer(&target, &body),
-    };
+    let operation = target.rsplit('.').next().unwrap_or_default();
+    let failure = state.faults.judge(operation, &headers);
+    if failure == Some(Failure::Silence) {
+        return std::future::pending().await;
+    }
+    if failure == Some(Failure::Lost) {
+        connection.cut();
+    }
+    let failed = failure.and_then(|failure| failure.answer(&body));
+    let (status, text) = failed.unwrap_or_else(|| state.carry_out(&target, &body));
     let ended = state.events.fetch_add(1, Ordering::AcqRel);
     lock(&state.calls).push(Call { target, began, ended });
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(CONTENT_TYPE, "application/x-amz-json-1.1")], text).into_response()
 }
 
-struct Counted {
-    listener: TcpListener,
-    state: Arc<Inner>,
+impl Inner {
+    fn carry_out(&self, target: &str, body: &[u8]) -> (u16, String) {
+        if let Some(operation) = target.strip_prefix("TrentService.") {
+            return self.kms.answer(operation, body);
+        }
+        let token = transaction(body);
+        if token
+            .as_ref()
+            .is_some_and(|token| lock(&self.transactions).contains(token))
+        {
+            return (200, "{}".into());
+        }
+        let answer = self.dynamodb.answer(target, body);
+        if answer.0 == 200
+            && let Some(token) = token
+        {
+            lock(&self.transactions).insert(token);
+        }
+        answer
+    }
 }
 
-impl Listener for Counted {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let accepted = Listener::accept(&mut self.listener).await;
-        self.state.connections.fetch_add(1, Ordering::AcqRel);
-        accepted
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
+/// What tells DynamoDB that a set of writes is sent again, which the embedded engine does not look at.
+fn transaction(body: &[u8]) -> Option<String> {
+    let request: Value = serde_json::from_slice(body).ok()?;
+    request["ClientRequestToken"].as_str().map(str::to_owned)
 }
