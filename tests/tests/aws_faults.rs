@@ -7,16 +7,12 @@ mod families;
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
-use countersign::{
-    Services,
-    certificate_search::{Filter, Found, search},
-    certificates,
-    ssh::Certificate,
-};
+use countersign::{Services, certificates, ssh::Certificate};
 use countersign_tests::{Ask, AwsDouble, Failure, Family, Fault};
 use families::{Answer, granted, router, send, services, set_up};
 use serde_json::{Value, json};
 use std::{collections::HashMap, time::Duration};
+use tokio::task::{JoinSet, LocalSet};
 
 /// What API Gateway waits for a function, and the function's own limit: see `infra/template.yaml`.
 const FUNCTION_LIMIT: Duration = Duration::from_secs(29);
@@ -59,8 +55,10 @@ fn of_dynamodb(operation: &str) -> Vec<(Failure, Meaning)> {
             error(400, "ProvisionedThroughputExceededException"),
             Meaning::Throttled,
         ),
+        (error(400, "RequestLimitExceeded"), Meaning::Throttled),
         (error(400, "ThrottlingException"), Meaning::Throttled),
         (error(500, "InternalServerError"), Meaning::Unavailable),
+        (error(503, "ServiceUnavailable"), Meaning::Unavailable),
         (Failure::Lost, Meaning::Unavailable),
     ];
     if operation == "TransactWriteItems" {
@@ -121,12 +119,6 @@ impl World {
             (operation, *count - 1)
         });
         Ok(calls.collect())
-    }
-
-    async fn records(&self) -> Result<Vec<Found>> {
-        Ok(search(&services(&self.aws), &Filter::default(), None, 1000)
-            .await?
-            .found)
     }
 
     /// Asks while `fault` is there.
@@ -267,74 +259,137 @@ fn is_pending(answer: &Answer) -> bool {
         && body["Response"]["Success"] == true
 }
 
-/// Every failure at every call of a signature: of the first in a process, and of a later one.
-async fn whatever_fails(family: Family) -> Result<()> {
-    let mut world = World::new(family).await?;
-    for is_first in [true, false] {
-        let calls = world.calls(is_first).await?;
-        let writes = ["PutItem", "TransactWriteItems"];
-        let record = if family == Family::Venafi {
-            &writes[1..]
-        } else {
-            &writes[..]
-        };
-        let recorded = calls
-            .iter()
-            .position(|(operation, _)| record.contains(&operation.as_str()));
-        let mut before = world.records().await?.len();
-        for (place, (operation, after)) in calls.iter().enumerate() {
-            let failures = match operation.as_str() {
-                "Decrypt" | "Sign" => of_kms(),
-                other => of_dynamodb(other),
-            };
-            for (failure, meaning) in failures {
-                let case = format!("{family:?}, {operation} {after}, first: {is_first}, {failure:?}");
-                // What fails once, and what fails as long as somebody asks.
-                for is_lasting in [false, true] {
-                    if is_first {
-                        world.restart();
-                    }
-                    let fault = Fault {
-                        operation: operation.clone(),
-                        after: *after,
-                        calls: if is_lasting { FOR_EVER } else { 1 },
-                        attempts: if is_lasting { FOR_EVER } else { 1 },
-                        failure: failure.clone(),
-                    };
-                    let answer = world.ask_during(fault).await.with_context(|| case.clone())?;
-                    let records = world.records().await?;
-                    let new = &records[..records.len() - before];
-                    if !is_lasting && is_repeated(&failure, meaning) {
-                        world.is_on_record(&answer).await.with_context(|| case.clone())?;
-                    } else {
-                        ensure!(!answer.text.contains("cert-v01"), "{case}: {}", answer.text);
-                        // The first in a process notes beside its record that there are such of this day.
-                        let is_note = operation == "PutItem" && *after == 0;
-                        if family == Family::Venafi && Some(place) > recorded && !is_note {
-                            ensure!(is_pending(&answer), "{case}: {} {}", answer.status, answer.text);
-                        } else {
-                            world.says(&answer, meaning).with_context(|| case.clone())?;
-                        }
-                        // What was kept although the answer was lost, or although what is noted beside it could not be.
-                        let may_be_kept = writes.contains(&operation.as_str())
-                            && Some(place) > recorded
-                            && (failure == Failure::Lost || is_first);
-                        ensure!(
-                            may_be_kept || new.iter().all(|found| found.record.signature.is_none()),
-                            "{case}: a record says more than happened: {new:?}"
-                        );
-                    }
-                    ensure!(new.len() <= 1, "{case}: {new:?}");
-                    let again = send(&world.router, &world.ask).await?;
-                    world
-                        .is_on_record(&again)
-                        .await
-                        .with_context(|| format!("again after {case}"))?;
-                    before = records.len() + 1;
-                }
-            }
+/// One call of a signature, which is to fail.
+#[derive(Clone, Debug)]
+struct Place {
+    operation: String,
+    /// How many calls of the operation come before it.
+    after: usize,
+    /// Whether the process has just started.
+    is_first: bool,
+    /// Whether the record is there by then.
+    is_recorded: bool,
+    /// Whether the signature is there by then.
+    is_signed: bool,
+}
+
+impl Place {
+    fn failures(&self) -> Vec<(Failure, Meaning)> {
+        match self.operation.as_str() {
+            "Decrypt" | "Sign" => of_kms(),
+            other => of_dynamodb(other),
         }
     }
+
+    /// The fault: once, or as long as somebody asks.
+    fn fault(&self, failure: Failure, is_lasting: bool) -> Fault {
+        let times = if is_lasting { FOR_EVER } else { 1 };
+        Fault {
+            operation: self.operation.clone(),
+            after: self.after,
+            calls: times,
+            attempts: times,
+            failure,
+        }
+    }
+
+    /// Whether Venafi's caller is told to come again for the certificate.
+    fn leaves_pending(&self, family: Family) -> bool {
+        // The first in a process notes beside its record that there are such of this day.
+        let is_note = self.operation == "PutItem" && self.after == 0;
+        family == Family::Venafi && self.is_recorded && !is_note
+    }
+
+    /// Whether the signature may be kept although the caller is told of an error: the answer to its being kept was lost, or
+    /// the first in a process could not note beside it that there are such of this day.
+    fn may_keep_signature(&self, family: Family, failure: &Failure) -> bool {
+        let keeps = matches!(family, Family::Ngrok | Family::Venafi);
+        let is_note = self.is_first && self.operation == "PutItem";
+        keeps && self.is_signed && (*failure == Failure::Lost || is_note)
+    }
+}
+
+/// The calls of a signature of `family`: of the first in a process, or of a later one.
+async fn places(family: Family, is_first: bool) -> Result<Vec<Place>> {
+    let calls = World::new(family).await?.calls(is_first).await?;
+    let records = |operation: &str| {
+        operation == "TransactWriteItems" || (operation == "PutItem" && family != Family::Venafi)
+    };
+    let (mut is_recorded, mut is_signed) = (false, false);
+    let places = calls.into_iter().map(|(operation, after)| {
+        let place = Place {
+            after,
+            is_first,
+            is_recorded,
+            is_signed,
+            operation,
+        };
+        is_recorded |= records(&place.operation);
+        is_signed |= place.operation == "Sign";
+        place
+    });
+    Ok(places.collect())
+}
+
+/// Every failure at every call of a signature: of the first in a process, and of a later one.
+async fn whatever_fails(family: Family) -> Result<()> {
+    let mut places = places(family, true).await?;
+    places.extend(self::places(family, false).await?);
+    together(places.into_iter().map(|place| fails_at(family, place))).await
+}
+
+/// Runs all of `cases` at the same time: on one thread, since a family is set up by a closure that may not change threads.
+async fn together(cases: impl Iterator<Item = impl Future<Output = Result<()>> + 'static>) -> Result<()> {
+    let (local, mut running) = (LocalSet::new(), JoinSet::new());
+    for case in cases {
+        running.spawn_local_on(case, &local);
+    }
+    local.run_until(running.join_all()).await.into_iter().collect()
+}
+
+async fn fails_at(family: Family, place: Place) -> Result<()> {
+    let mut world = World::new(family).await?;
+    for (failure, meaning) in place.failures() {
+        for is_lasting in [false, true] {
+            if place.is_first {
+                world.restart();
+            }
+            let told = fails(&world, &place, (&failure, meaning), is_lasting).await;
+            told.with_context(|| format!("{family:?}, {place:?}, {failure:?}, lasting: {is_lasting}"))?;
+        }
+        let again = send(&world.router, &world.ask).await?;
+        world
+            .is_on_record(&again)
+            .await
+            .with_context(|| format!("{family:?}, again after {place:?}, {failure:?}"))?;
+    }
+    Ok(())
+}
+
+async fn fails(
+    world: &World,
+    place: &Place,
+    (failure, meaning): (&Failure, Meaning),
+    is_lasting: bool,
+) -> Result<()> {
+    world.aws.take_records()?;
+    let answer = world.ask_during(place.fault(failure.clone(), is_lasting)).await?;
+    let new = world.aws.take_records()?;
+    ensure!(new.len() <= 1, "more than one record: {new:?}");
+    if !is_lasting && is_repeated(failure, meaning) {
+        return world.is_on_record(&answer).await;
+    }
+    ensure!(!answer.text.contains("cert-v01"), "{}", answer.text);
+    if place.leaves_pending(world.family) {
+        ensure!(is_pending(&answer), "{} {}", answer.status, answer.text);
+    } else {
+        world.says(&answer, meaning)?;
+    }
+    ensure!(
+        place.may_keep_signature(world.family, failure)
+            || new.iter().all(|record| record.signature.is_none()),
+        "a record says more than happened: {new:?}"
+    );
     Ok(())
 }
 
@@ -377,19 +432,13 @@ async fn asked_of_silence(family: Family, operation: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_says_nothing_is_given_up_before_the_function_is() -> Result<()> {
-    // On one thread: a family is set up by a closure that may not change threads.
-    let together = tokio::task::LocalSet::new();
-    let mut asked = tokio::task::JoinSet::new();
-    for family in Family::ALL {
-        for operation in ["BatchGetItem", "Sign"] {
-            let asking = async move {
-                let told = asked_of_silence(family, operation).await;
-                told.with_context(|| format!("{family:?}, {operation}"))
-            };
-            asked.spawn_local_on(asking, &together);
-        }
-    }
-    together.run_until(asked.join_all()).await.into_iter().collect()
+    let cases = Family::ALL.into_iter().flat_map(|family| {
+        ["BatchGetItem", "Sign"].map(|operation| async move {
+            let told = asked_of_silence(family, operation).await;
+            told.with_context(|| format!("{family:?}, {operation}"))
+        })
+    });
+    together(cases).await
 }
 
 /// What is asked while DynamoDB says that the condition of a write does not hold: of `calls` calls, after `after`.
@@ -408,15 +457,11 @@ async fn overtaken(world: &World, operation: &str, after: usize, calls: usize) -
         attempts: FOR_EVER,
         failure,
     };
-    let before = world.records().await?;
+    world.aws.take_records()?;
     let answer = world.ask_during(fault).await?;
-    let records = world.records().await?;
-    let new = &records[..records.len() - before.len()];
+    let new = world.aws.take_records()?;
     if world.family.certificate(&answer.json()).is_none() {
-        ensure!(
-            new.iter().all(|found| found.record.signature.is_none()),
-            "{new:?}"
-        );
+        ensure!(new.iter().all(|record| record.signature.is_none()), "{new:?}");
         ensure!(!answer.text.contains("cert-v01"), "{}", answer.text);
     }
     world

@@ -9,7 +9,7 @@ mod kms;
 
 pub use faults::{Failure, Fault};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region,
     retry::{RetryPartition, TokenBucket},
@@ -23,6 +23,7 @@ use axum::{
 };
 use connection::{Counted, Cut};
 use countersign::{
+    certificates::CertificateRecord,
     signer::kms::KmsKeyring,
     store::{
         dynamodb::{DynamoDb, TableNames, client_config},
@@ -31,7 +32,7 @@ use countersign::{
 };
 use faults::Faults;
 use kms::Kms;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::HashSet,
     io,
@@ -48,6 +49,8 @@ use tokio::{net::TcpListener, task::JoinHandle};
 const REGION: &str = "eu-central-1";
 /// What its tables' names begin with: the embedded engine has them from the start.
 pub(crate) const TABLE_PREFIX: &str = "countersign";
+/// The sort key of a certificate's record, whose partition is its serial.
+const CERTIFICATE: &str = "certificate";
 
 /// One call that the double answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +79,15 @@ struct Inner {
     faults: Faults,
     /// The sets of writes that were carried out, by the token that the SDK gives to each.
     transactions: Mutex<HashSet<String>>,
+    written: Mutex<Written>,
+}
+
+/// The records of certificates that were written, by their serials.
+#[derive(Default)]
+struct Written {
+    all: HashSet<String>,
+    /// Those that [`AwsDouble::take_records`] has not given yet.
+    new: Vec<String>,
 }
 
 impl AwsDouble {
@@ -95,6 +107,7 @@ impl AwsDouble {
             connections: Arc::default(),
             faults: Faults::default(),
             transactions: Mutex::default(),
+            written: Mutex::default(),
         });
         let counted = Counted {
             listener,
@@ -187,6 +200,29 @@ impl AwsDouble {
         std::mem::take(&mut lock(&self.state.calls))
     }
 
+    /// The records of certificates that are new since the last time that this was asked, as they are now.
+    ///
+    /// # Errors
+    /// One cannot be read.
+    pub fn take_records(&self) -> Result<Vec<CertificateRecord>> {
+        let new = std::mem::take(&mut lock(&self.state.written).new);
+        new.iter().map(|serial| self.record(serial)).collect()
+    }
+
+    /// Reads a record past the socket, and so past faults.
+    fn record(&self, serial: &str) -> Result<CertificateRecord> {
+        let request = json!({
+            "TableName": format!("{TABLE_PREFIX}-certificates"),
+            "Key": {"pk": {"S": serial}, "sk": {"S": CERTIFICATE}},
+        });
+        let request = request.to_string();
+        let dynamodb = &self.state.dynamodb;
+        let (_, text) = dynamodb.answer("DynamoDB_20120810.GetItem", request.as_bytes());
+        let answer: Value = serde_json::from_str(&text)?;
+        let body = answer["Item"]["body"]["S"].as_str();
+        Ok(serde_json::from_str(body.context(text)?)?)
+    }
+
     /// How many connections there have been.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -269,25 +305,35 @@ impl Inner {
         if let Some(operation) = target.strip_prefix("TrentService.") {
             return self.kms.answer(operation, body);
         }
-        let token = transaction(body);
-        if token
-            .as_ref()
-            .is_some_and(|token| lock(&self.transactions).contains(token))
-        {
+        let request: Value = serde_json::from_slice(body).unwrap_or_default();
+        let token = request["ClientRequestToken"].as_str();
+        // It tells DynamoDB that a set of writes is sent again. The embedded engine does not look at it.
+        if token.is_some_and(|token| lock(&self.transactions).contains(token)) {
             return (200, "{}".into());
         }
         let answer = self.dynamodb.answer(target, body);
-        if answer.0 == 200
-            && let Some(token) = token
-        {
-            lock(&self.transactions).insert(token);
+        if answer.0 == 200 {
+            lock(&self.transactions).extend(token.map(str::to_owned));
+            let mut written = lock(&self.written);
+            serials_written(&request).for_each(|serial| written.note(serial));
         }
         answer
     }
 }
 
-/// What tells DynamoDB that a set of writes is sent again, which the embedded engine does not look at.
-fn transaction(body: &[u8]) -> Option<String> {
-    let request: Value = serde_json::from_slice(body).ok()?;
-    request["ClientRequestToken"].as_str().map(str::to_owned)
+impl Written {
+    fn note(&mut self, serial: String) {
+        if self.all.insert(serial.clone()) {
+            self.new.push(serial);
+        }
+    }
+}
+
+/// The serials of the certificates whose records are among what `request` puts, as their keys have them.
+fn serials_written(request: &Value) -> impl Iterator<Item = String> {
+    let writes = request["TransactItems"].as_array();
+    let in_set = writes.into_iter().flatten().map(|write| &write["Put"]["Item"]);
+    let puts = in_set.chain([&request["Item"]]);
+    let records = puts.filter(|item| item["sk"]["S"] == CERTIFICATE);
+    records.filter_map(|item| item["pk"]["S"].as_str().map(str::to_owned))
 }
