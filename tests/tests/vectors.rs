@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::{
     ssh::{
         Certificate, CertificateError, CertificateFields, CriticalOptions, Extensions, PublicKey,
-        TbsCertificate,
+        SignatureError, TbsCertificate,
     },
     types::{CertKeyId, CertType, Principals, Serial, ValidityWindow},
 };
@@ -98,6 +98,28 @@ fn the_same_fields_give_the_same_bytes_as_ssh_keygen() {
         assert_eq!(
             &certificate.signature_blob()[4..4 + algorithm.len()],
             algorithm,
+            "{}",
+            vector.file
+        );
+    }
+}
+
+#[test]
+fn a_signature_of_other_bytes_is_refused_whatever_the_algorithm() {
+    for vector in vectors().iter().filter(|vector| vector.serial != 0) {
+        let line = read(&vector.file);
+        let mut blob = STANDARD
+            .decode(line.split_ascii_whitespace().nth(1).unwrap())
+            .unwrap();
+        let nonce = unhex(&vector.nonce);
+        let at = blob
+            .windows(nonce.len())
+            .position(|window| window == nonce)
+            .unwrap();
+        blob[at] ^= 1;
+        assert_eq!(
+            Certificate::from_blob(&blob),
+            Err(CertificateError::Signature(SignatureError::Mismatch)),
             "{}",
             vector.file
         );

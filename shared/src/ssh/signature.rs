@@ -293,6 +293,17 @@ mod tests {
         );
     }
 
+    /// P-521's signatures have more than 127 bytes more often than not.
+    #[test]
+    fn a_long_signature_has_its_length_in_two_bytes() {
+        let (r, s) = (vec![1; 66], vec![2; 66]);
+        let mut der = write_der(&r, &s);
+        assert_eq!(der[..3], [0x30, 0x81, 136]);
+        assert_eq!(read_der(Curve::P521, &der), Ok((&r[..], &s[..])));
+        der[0] = 0x31;
+        assert_eq!(read_der(Curve::P521, &der), Err(SignatureError::Malformed));
+    }
+
     #[test]
     fn a_raw_signature_of_the_wrong_length_is_refused() {
         let key = PublicKey::ed25519([1; 32]);
@@ -366,7 +377,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn der_is_read_back_as_written(r in "[1-9a-f][0-9a-f]{0,60}", s in "[1-9a-f][0-9a-f]{0,60}") {
+        fn der_is_read_back_as_written(r in "[1-9a-f][0-9a-f]{0,65}", s in "[1-9a-f][0-9a-f]{0,65}") {
             let (r, s) = (r.into_bytes(), s.into_bytes());
             let der = write_der(&r, &s);
             prop_assert_eq!(read_der(Curve::P521, &der), Ok((&r[..], &s[..])));

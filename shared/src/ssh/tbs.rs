@@ -116,3 +116,28 @@ fn encode(fields: &CertificateFields) -> Vec<u8> {
         .string(fields.signature_key.to_blob());
     writer.into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ssh::Certificate;
+
+    #[test]
+    fn what_was_recorded_is_taken_back_only_as_this_encoder_writes_it() {
+        let certificate = Certificate::from_line(include_str!("golden-cert.pub")).unwrap();
+        let tbs = TbsCertificate::encode(certificate.fields().clone());
+        assert_eq!(TbsCertificate::recorded(tbs.bytes()), Ok(tbs.clone()));
+
+        // The reserved field, which a reader ignores, lies before the CA's key.
+        let ca_key = certificate.fields().signature_key.to_blob();
+        let (head, tail) = tbs.bytes().split_at(tbs.bytes().len() - ca_key.len() - 8);
+        let mut reserved = Writer::default();
+        reserved.raw(head).string(b"x").raw(&tail[4..]);
+        let reserved = reserved.into_bytes();
+        assert_eq!(TbsCertificate::read(&reserved).as_ref(), Ok(tbs.fields()));
+        assert_eq!(
+            TbsCertificate::recorded(&reserved),
+            Err(CertificateError::Value("encoding"))
+        );
+    }
+}

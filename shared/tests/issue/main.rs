@@ -508,6 +508,28 @@ async fn a_listing_goes_newest_first_over_days_and_shards_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_page_from_long_ago_does_not_read_the_days_since() {
+    let setup = setup().await;
+    let mut ids = Vec::new();
+    for age in 0..12 {
+        setup.clock.set(NOW - age * DAY);
+        ids.push(issue_one(&setup, true).await.unwrap().record.id);
+    }
+    let list = CertificateList {
+        cert_type: CertType::User,
+        signature_kept: true,
+    };
+    let before = Some(Ksuid::parse(&ids[10]).unwrap());
+    setup.store.take_counts();
+    let page = certificates::list(&setup.services, list, before, 1)
+        .await
+        .unwrap();
+    assert_eq!(page[0].0.id, ids[11]);
+    // The directory for its own day and for the next, and the sixteen shards of both.
+    assert_eq!(setup.store.take_counts().queries, 2 * (1 + 16));
+}
+
+#[tokio::test]
 async fn a_certificate_whose_signature_is_kept_can_be_returned_again() {
     let setup = setup().await;
     let issued = issue_one(&setup, true).await.unwrap();
