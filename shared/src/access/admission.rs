@@ -376,6 +376,8 @@ mod tests {
             "arn:aws:sts::123456789012:assumed-role//session",
             "arn:aws:sts::123456789012:federated-user/alice",
             "arn:aws:iam::123456789012:role/a b",
+            "arn:aws:iam::123456789012:user/",
+            &format!("arn:aws:iam::123456789012:role/{}", "x".repeat(1024)),
         ] {
             assert_eq!(iam(arn), None, "{arn}");
         }

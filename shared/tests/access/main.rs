@@ -2,6 +2,7 @@
 //! trips, and what is left where a write fails.
 
 #![allow(clippy::unwrap_used)] // a helper of a test fails as a test does
+mod admissions;
 mod entities;
 mod faults;
 mod identities;
