@@ -5,6 +5,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign::{
     Error,
+    authority::KeySpec,
     certificates::{self, CertificateRecord},
     issue::{Completion, Issuance, Issued, Pending, complete, record},
     policy::Refusal,
@@ -127,7 +128,9 @@ async fn a_warm_process_makes_one_write_for_each_half() {
 
 #[tokio::test]
 async fn whoever_completes_later_gets_the_signature_that_was_kept() {
-    let setup = setup().await;
+    let mut setup = setup().await;
+    // No two signatures of such a key are the same.
+    setup.authority = authority(&setup.services, KeySpec::P256).await;
     let pending = record_one(&setup).await;
     let issued = complete_one(&setup, &pending).await.unwrap();
     let as_it_lies = Pending {
@@ -157,7 +160,7 @@ async fn nothing_is_signed_but_what_was_committed_for_this_authority() {
     };
     let error = complete_one(&setup, &other_bytes).await.unwrap_err();
     assert!(matches!(error, Error::Internal(_)), "{error:?}");
-    let other = authority(&setup.services).await;
+    let other = authority(&setup.services, KeySpec::Ed25519).await;
     let error = complete(&setup.services, &other, pending, &ALONE)
         .await
         .unwrap_err();

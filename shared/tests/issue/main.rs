@@ -50,7 +50,7 @@ async fn setup() -> Setup {
     let clock = Arc::new(FixedClock::at(NOW));
     let log = Arc::new(MemoryLog::default());
     let services = services(&store, &keyring, &clock, &log, 1);
-    let authority = authority(&services).await;
+    let authority = authority(&services, KeySpec::Ed25519).await;
     Setup {
         store,
         keyring,
@@ -77,9 +77,9 @@ fn services(
     )
 }
 
-async fn authority(services: &Services) -> Authority {
+async fn authority(services: &Services, spec: KeySpec) -> Authority {
     let id = AuthorityId::draw(services.clock.now(), &SystemRandomSource::default()).unwrap();
-    let (public_key, custody) = services.keyring.create(&id, KeySpec::Ed25519).await.unwrap();
+    let (public_key, custody) = services.keyring.create(&id, spec).await.unwrap();
     Authority {
         id,
         public_key: public_key.to_line(),
