@@ -168,7 +168,7 @@ async fn random_numbers_that_repeat_end_in_an_error() {
     // A second later, so that it is not the same write again.
     setup.clock.set(NOW + 1);
     let error = ask(&services, &setup.authority, asked()).await.unwrap_err();
-    assert!(matches!(error, Error::Internal(_)), "{error:?}");
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
     assert_eq!(signatures(&setup), 1);
 }
 
