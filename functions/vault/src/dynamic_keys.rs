@@ -39,6 +39,25 @@ pub(crate) struct InstalledKey {
 }
 
 impl InstalledKey {
+    /// The public half of `pair`, as the order's role has it installed.
+    fn of(order: &Order<'_>, port: u16, pair: &GeneratedKey) -> Self {
+        let role = order.role;
+        let options = match role.key_option_specs.as_str() {
+            "" => String::new(),
+            options => format!("{options} "),
+        };
+        Self {
+            address: SocketAddr::new(order.ip, port),
+            username: order.username.to_owned(),
+            line: format!("{options}{}", pair.public_key().to_line()),
+            admin_user: role.admin_user.clone(),
+            admin_key: role.key.clone(),
+            accept_any_host_key: role.accept_any_host_key,
+            host_key: role.host_key.clone(),
+            install_script: role.install_script.clone(),
+        }
+    }
+
     /// The name of the private key that takes it off again.
     pub(crate) fn admin_key(&self) -> &str {
         &self.admin_key
@@ -71,57 +90,13 @@ pub(crate) async fn lend(
     services: &Services,
     order: &Order<'_>,
 ) -> Result<(Lease, Zeroizing<String>), Failure> {
-    check_username(order.username)?;
-    let role = order.role;
-    let port = u16::try_from(role.port).ok().filter(|port| *port > 0);
-    let port = port.ok_or_else(|| Failure::user(format!("port: {} is none", role.port)))?;
-    if !role.accept_any_host_key
-        && KnownHosts::parse(&role.host_key)
-            .map_err(Failure::user)?
-            .is_empty()
-    {
-        return Err(Failure::user(
-            "host_key: the role does not say by which key to know its hosts; set it, or accept_any_host_key",
-        ));
-    }
-    let pair = GeneratedKey::generate(role.key_spec())
+    let port = check(order)?;
+    let pair = GeneratedKey::generate(order.role.key_spec())
         .await
         .map_err(Error::from)?;
-    let options = match role.key_option_specs.as_str() {
-        "" => String::new(),
-        options => format!("{options} "),
-    };
-    let key = InstalledKey {
-        address: SocketAddr::new(order.ip, port),
-        username: order.username.to_owned(),
-        line: format!("{options}{}", pair.public_key().to_line()),
-        admin_user: role.admin_user.clone(),
-        admin_key: role.key.clone(),
-        accept_any_host_key: role.accept_any_host_key,
-        host_key: role.host_key.clone(),
-        install_script: role.install_script.clone(),
-    };
+    let key = InstalledKey::of(order, port, &pair);
     let login = login(services, &order.mount.uuid, &key).await?;
-
-    let now = services.clock.now();
-    let path = format!("{}/creds/{}", order.mount.path, order.role_name);
-    let mut tokens = vec![order.token.hash.clone()];
-    tokens.extend(order.token.ancestors.iter().cloned());
-    let pending = Lease {
-        id: leases::draw_id(&*services.random, &path)?,
-        mount: order.mount.uuid.clone(),
-        issued_at: now,
-        expires_at: now.saturating_add(order.ttl_secs),
-        renewed_at: None,
-        token: order.token.hash.clone(),
-        lent: Lent::DynamicKey {
-            key: key.clone(),
-            state: State::Pending,
-            due_at: now.saturating_add(INSTALL_SECS),
-            failures: 0,
-            tokens,
-        },
-    };
+    let pending = pending(services, order, &key)?;
     let written = services.store.write(&pending.creates()?).await;
     written.map_err(Error::from)?;
     let stored = leases::read(services, &pending.id).await?;
@@ -153,6 +128,47 @@ pub(crate) async fn lend(
             Err(error.into())
         }
     }
+}
+
+/// Whether the role and the request can work; gives the port.
+fn check(order: &Order<'_>) -> Result<u16, Failure> {
+    check_username(order.username)?;
+    let role = order.role;
+    let port = u16::try_from(role.port).ok().filter(|port| *port > 0);
+    let port = port.ok_or_else(|| Failure::user(format!("port: {} is none", role.port)))?;
+    if !role.accept_any_host_key
+        && KnownHosts::parse(&role.host_key)
+            .map_err(Failure::user)?
+            .is_empty()
+    {
+        return Err(Failure::user(
+            "host_key: the role does not say by which key to know its hosts; set it, or accept_any_host_key",
+        ));
+    }
+    Ok(port)
+}
+
+/// The lease of a key that is not installed yet.
+fn pending(services: &Services, order: &Order<'_>, key: &InstalledKey) -> Result<Lease, Failure> {
+    let now = services.clock.now();
+    let path = format!("{}/creds/{}", order.mount.path, order.role_name);
+    let mut tokens = vec![order.token.hash.clone()];
+    tokens.extend(order.token.ancestors.iter().cloned());
+    Ok(Lease {
+        id: leases::draw_id(&*services.random, &path)?,
+        mount: order.mount.uuid.clone(),
+        issued_at: now,
+        expires_at: now.saturating_add(order.ttl_secs),
+        renewed_at: None,
+        token: order.token.hash.clone(),
+        lent: Lent::DynamicKey {
+            key: key.clone(),
+            state: State::Pending,
+            due_at: now.saturating_add(INSTALL_SECS),
+            failures: 0,
+            tokens,
+        },
+    })
 }
 
 /// Takes away what was installed just now, whatever has become of its lease, and forgets that. Where it does not work

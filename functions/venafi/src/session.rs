@@ -217,33 +217,9 @@ fn refresh_token(services: &Services, id: &str) -> Result<(String, String), Erro
 
 /// Exchanges a refresh token for a new access token and the next refresh token. The old access token ends.
 pub(crate) async fn refresh(services: &Services, text: &str, client_id: &str) -> Result<Issued, Failure> {
-    let used = || Failure::oauth("invalid_grant", USED);
-    let id = text
-        .strip_prefix(REFRESH_PREFIX)
-        .and_then(|rest| rest.split_once('.'))
-        .map(|(id, _)| id)
-        .filter(|id| Guid::parse(id).is_some())
-        .ok_or_else(used)?;
-    let stored = read_one(&*services.store, &Grant::key(id))
-        .await?
-        .ok_or_else(used)?;
-    let grant: Grant = stored.value()?;
-    let now = services.clock.now();
-    let is_good = SecretToken::new(text).has_hash(&grant.refresh_hash)
-        && now < grant.expires_at
-        && client_id == grant.client_id;
-    if !is_good {
-        return Err(used());
-    }
-    let identity = access::identity_by_id(&*services.store, &grant.identity).await?;
-    let identity = identity.ok_or_else(used)?.identity;
-    if let Some(accessor) = &grant.secret
-        && access::find_secret_by_accessor(services, &identity.id, accessor)
-            .await?
-            .is_none()
-    {
-        return Err(used());
-    }
+    let id = granted(text).ok_or_else(used)?;
+    let (grant, stored) = redeemable(services, id, text, client_id).await?;
+    let identity = still_entitled(services, &grant).await?;
     let (refresh_token, refresh_hash) = refresh_token(services, id)?;
     // The next one is drawn first, so that nobody else can use this one; what fails later costs the client a login.
     let next = Grant {
@@ -288,6 +264,46 @@ pub(crate) async fn refresh(services: &Services, text: &str, client_id: &str) ->
         refresh_until: grant.expires_at,
         scope: grant.scope,
     })
+}
+
+/// The grant that a refresh token names.
+fn granted(text: &str) -> Option<&str> {
+    let (id, _) = text.strip_prefix(REFRESH_PREFIX)?.split_once('.')?;
+    Guid::parse(id).map(|_| id)
+}
+
+fn used() -> Failure {
+    Failure::oauth("invalid_grant", USED)
+}
+
+/// The grant `id`, where `text` is its present refresh token, and the client's.
+async fn redeemable(
+    services: &Services,
+    id: &str,
+    text: &str,
+    client_id: &str,
+) -> Result<(Grant, Record), Failure> {
+    let stored = read_one(&*services.store, &Grant::key(id)).await?;
+    let stored = stored.ok_or_else(used)?;
+    let grant: Grant = stored.value()?;
+    let is_good = SecretToken::new(text).has_hash(&grant.refresh_hash)
+        && services.clock.now() < grant.expires_at
+        && client_id == grant.client_id;
+    is_good.then_some((grant, stored)).ok_or_else(used)
+}
+
+/// The identity of `grant`, where it is there still, and the secret too with which it logged in.
+async fn still_entitled(services: &Services, grant: &Grant) -> Result<Identity, Failure> {
+    let identity = access::identity_by_id(&*services.store, &grant.identity).await?;
+    let identity = identity.ok_or_else(used)?.identity;
+    if let Some(accessor) = &grant.secret
+        && access::find_secret_by_accessor(services, &identity.id, accessor)
+            .await?
+            .is_none()
+    {
+        return Err(used());
+    }
+    Ok(identity)
 }
 
 /// The token that the identity's login would give it now.

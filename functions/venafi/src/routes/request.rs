@@ -250,26 +250,8 @@ impl Making<'_> {
         let mut role = template::role(self.template)?;
         role.signature_algorithm =
             template::signature_algorithm(self.template, before.authority.algorithm()?);
-        let object = Object {
-            guid: match &before.old {
-                Some(old) => old.object.guid.clone(),
-                None => crate::guid::Guid::draw(services)?,
-            },
-            // The first spelling stays.
-            dn: match &before.old {
-                Some(old) => old.object.dn.clone(),
-                None => order.dn.as_str().to_owned(),
-            },
-            template_dn: self.template.dn.clone(),
-            template: self.template.guid.clone(),
-            certificate: id.id.to_string(),
-            tbs_hash: String::new(),
-            is_short_hash: role.signature_algorithm.is_some(),
-            public_key: subject.line(),
-            is_generated: subject.pair().is_some(),
-            owner: object::owner(self.caller),
-            warning: order.warning.clone(),
-        };
+        let is_short_hash = role.signature_algorithm.is_some();
+        let object = self.object(order, subject, before.old.as_ref(), id, is_short_hash)?;
         let request = order.request(subject.key());
         let origin = self.call.origin(self.caller, &self.template.name);
         let issuance = Issuance {
@@ -306,6 +288,37 @@ impl Making<'_> {
             ..object
         };
         Ok((object, before.authority, pending))
+    }
+
+    /// The object of the certificate `id`, without the hash of what is to be signed.
+    fn object(
+        &self,
+        order: &Order,
+        subject: &Subject,
+        old: Option<&Stored>,
+        id: CertificateId,
+        is_short_hash: bool,
+    ) -> Result<Object, Error> {
+        Ok(Object {
+            guid: match old {
+                Some(old) => old.object.guid.clone(),
+                None => crate::guid::Guid::draw(&self.call.services)?,
+            },
+            // The first spelling stays.
+            dn: match old {
+                Some(old) => old.object.dn.clone(),
+                None => order.dn.as_str().to_owned(),
+            },
+            template_dn: self.template.dn.clone(),
+            template: self.template.guid.clone(),
+            certificate: id.id.to_string(),
+            tbs_hash: String::new(),
+            is_short_hash,
+            public_key: subject.line(),
+            is_generated: subject.pair().is_some(),
+            owner: object::owner(self.caller),
+            warning: order.warning.clone(),
+        })
     }
 
     /// What stands there already, and what becomes of it.
