@@ -20,6 +20,8 @@ pub mod error;
 mod fault_plans;
 pub mod handed_out;
 pub mod hosts;
+#[cfg(all(feature = "embedded", feature = "local-key", feature = "test-util"))]
+pub mod in_memory;
 pub mod issue;
 #[cfg(feature = "lambda")]
 pub mod lambda;

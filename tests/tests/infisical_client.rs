@@ -9,13 +9,10 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
-use countersign::{
-    Services, access::create_root, audit::MemoryLog, client::ClientAddress, clock::SystemClock,
-    random::SystemRandomSource, signer::local::LocalKeyring, store::embedded::Embedded,
-};
+use countersign::{access::create_root, client::ClientAddress, in_memory};
 use countersign_tests::{Identity, Sshd, current_user, run_python};
 use serde_json::{Value, json};
-use std::{fs, net::Ipv4Addr, sync::Arc};
+use std::{fs, net::Ipv4Addr};
 use tokio::{net::TcpListener, task::spawn_blocking};
 use tower::ServiceExt;
 
@@ -23,14 +20,7 @@ const PASSWORD: &str = "a long password";
 
 /// The family in memory, and a token of its account.
 async fn family() -> Result<(Router, String)> {
-    let random = SystemRandomSource::default();
-    let services = Services::new(
-        Arc::new(Embedded::in_memory().await),
-        Arc::new(LocalKeyring::in_memory(&random)?),
-        Arc::new(SystemClock),
-        Arc::new(random),
-        Arc::new(MemoryLog::default()),
-    );
+    let services = in_memory::services().await;
     let root = create_root(&services, None)
         .await
         .map_err(|error| anyhow!("{error:?}"))?;

@@ -4,27 +4,24 @@
 
 use anyhow::{Context, Result, ensure};
 use countersign::{
-    audit::MemoryLog,
     authority::{Authority, AuthorityId, AuthorityState, KeySpec},
     clock::{Clock, SystemClock},
+    in_memory,
     issue::{Issuance, Issued, Origin, issue},
     policy::{Request, RequestedKeyId, RequestedValidity},
-    random::SystemRandomSource,
     role::{
         CertTypeRules, KeyIdRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher, PrincipalRules,
         Role,
     },
     services::Services,
-    signer::local::LocalKeyring,
     ssh::{PublicKey, SignatureAlgorithm},
-    store::embedded::Embedded,
     types::CertType,
 };
 use countersign_tests::{
     Identity, KeyFile, KeyType, Presence, SkKeyType, SoftwareAuthenticator, Sshd, current_user,
     decode_certificate, make_key,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 use tokio::runtime::Runtime;
 
 /// A certificate authority in this process, and a runtime to ask it.
@@ -38,16 +35,7 @@ impl Countersign {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let random = SystemRandomSource::default();
-        let keyring = LocalKeyring::in_memory(&random)?;
-        let store = runtime.block_on(Embedded::in_memory());
-        let services = Services::new(
-            Arc::new(store),
-            Arc::new(keyring),
-            Arc::new(SystemClock),
-            Arc::new(random),
-            Arc::new(MemoryLog::default()),
-        );
+        let services = runtime.block_on(in_memory::services());
         Ok(Self { runtime, services })
     }
 

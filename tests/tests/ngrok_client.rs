@@ -4,24 +4,14 @@
 #![allow(missing_docs)]
 
 use anyhow::{Result, ensure};
-use countersign::{
-    Services, access, audit::MemoryLog, clock::SystemClock, random::SystemRandomSource,
-    signer::local::LocalKeyring, store::embedded::Embedded,
-};
+use countersign::{access, in_memory};
 use countersign_tests::{Identity, KeyType, Sshd, current_user, decode_certificate, make_key, run_python};
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path};
 use tokio::net::TcpListener;
 
 /// Serves the family on loopback; gives its URL and a root token.
 async fn serve() -> Result<(String, String)> {
-    let random = SystemRandomSource::default();
-    let services = Services::new(
-        Arc::new(Embedded::in_memory().await),
-        Arc::new(LocalKeyring::in_memory(&random)?),
-        Arc::new(SystemClock),
-        Arc::new(random),
-        Arc::new(MemoryLog::default()),
-    );
+    let services = in_memory::services().await;
     let root = access::create_root(&services, None).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -12,11 +12,8 @@ use axum::{
 use countersign::{
     Services,
     access::create_root,
-    audit::MemoryLog,
     clock::{Clock, FixedClock, SystemClock},
-    random::SystemRandomSource,
-    signer::local::LocalKeyring,
-    store::embedded::Embedded,
+    in_memory,
     types::SecretToken,
 };
 use countersign_hosts::SshHosts;
@@ -108,14 +105,7 @@ struct Server {
 
 impl Server {
     async fn new() -> Result<Self> {
-        let random = SystemRandomSource::default();
-        let services = Services::new(
-            Arc::new(Embedded::in_memory().await),
-            Arc::new(LocalKeyring::in_memory(&random)?),
-            Arc::new(SystemClock),
-            Arc::new(random),
-            Arc::new(MemoryLog::default()),
-        );
+        let services = in_memory::services().await;
         let server = Self::of(services);
         server.found().await?;
         Ok(server)

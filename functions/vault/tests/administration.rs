@@ -10,28 +10,16 @@ use axum::{
 use countersign::{
     Services,
     access::{Caller, create_root},
-    audit::MemoryLog,
-    clock::FixedClock,
-    random::SystemRandomSource,
-    signer::local::LocalKeyring,
-    store::embedded::Embedded,
+    in_memory::InMemory,
 };
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use tower::ServiceExt;
 
 const NOW: u64 = 1_800_000_000;
 
 async fn services() -> Services {
-    let random = SystemRandomSource::default();
-    Services::new(
-        Arc::new(Embedded::in_memory().await),
-        Arc::new(LocalKeyring::in_memory(&random).unwrap()),
-        Arc::new(FixedClock::at(NOW)),
-        Arc::new(random),
-        Arc::new(MemoryLog::default()),
-    )
+    InMemory::at(NOW).await.services
 }
 
 /// Who calls.

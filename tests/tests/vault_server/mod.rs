@@ -2,23 +2,13 @@
 
 use anyhow::{Result, anyhow};
 use axum::Extension;
-use countersign::{
-    Services, access::create_root, audit::MemoryLog, client::ClientAddress, clock::SystemClock,
-    random::SystemRandomSource, signer::local::LocalKeyring, store::embedded::Embedded, types::SecretToken,
-};
-use std::{net::Ipv4Addr, sync::Arc};
+use countersign::{access::create_root, client::ClientAddress, in_memory, types::SecretToken};
+use std::net::Ipv4Addr;
 use tokio::net::TcpListener;
 
 /// Serves the family on a loopback port, with this root token and an `ssh` mount without a key; gives its URL.
 pub(crate) async fn serve(root: &str) -> Result<String> {
-    let random = SystemRandomSource::default();
-    let services = Services::new(
-        Arc::new(Embedded::in_memory().await),
-        Arc::new(LocalKeyring::in_memory(&random)?),
-        Arc::new(SystemClock),
-        Arc::new(random),
-        Arc::new(MemoryLog::default()),
-    );
+    let services = in_memory::services().await;
     create_root(&services, Some(SecretToken::new(root)))
         .await
         .map_err(|error| anyhow!("{error:?}"))?;

@@ -7,10 +7,10 @@ use countersign::{
     audit::MemoryLog,
     client::ClientAddress,
     clock::FixedClock,
-    random::SystemRandomSource,
+    in_memory::InMemory,
     signer::{faulty::FaultyKeyring, local::LocalKeyring},
     ssh::{Certificate, PublicKey},
-    store::{dynamodb::DynamoDb, embedded::Embedded, faulty::Faulty},
+    store::{dynamodb::DynamoDb, faulty::Faulty},
 };
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -159,12 +159,13 @@ pub(crate) fn document() -> Value {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        let random = Arc::new(SystemRandomSource::default());
-        let store = Arc::new(Faulty::new(Embedded::in_memory().await));
-        let keyring = Arc::new(FaultyKeyring::new(LocalKeyring::in_memory(&*random).unwrap()));
-        let clock = Arc::new(FixedClock::at(NOW));
-        let log = Arc::new(MemoryLog::default());
-        let services = Services::new(store.clone(), keyring.clone(), clock.clone(), random, log.clone());
+        let InMemory {
+            services,
+            store,
+            keyring,
+            clock,
+            log,
+        } = InMemory::at(NOW).await;
         let root = access::create_root(&services, None).await.unwrap().secret;
         let mut fixture = Self {
             router: router(services.clone()),

@@ -11,10 +11,10 @@ use countersign::{
     audit::MemoryLog,
     authority::KeySpec,
     clock::FixedClock,
-    random::SystemRandomSource,
-    signer::{local::LocalKeyring, private_key::GeneratedKey},
+    in_memory::InMemory,
+    signer::private_key::GeneratedKey,
     ssh::{Certificate, CertificateFields, PublicKey},
-    store::{dynamodb::DynamoDb, embedded::Embedded, faulty::Faulty},
+    store::{dynamodb::DynamoDb, faulty::Faulty},
     types::SecretToken,
 };
 use http::{HeaderMap, Method, StatusCode};
@@ -45,17 +45,13 @@ pub(crate) struct Server {
 impl Server {
     /// A new CA without keys and roles.
     pub(crate) async fn new() -> Self {
-        let store = Arc::new(Faulty::new(Embedded::in_memory().await));
-        let clock = Arc::new(FixedClock::at(NOW));
-        let audit = Arc::new(MemoryLog::default());
-        let keyring = LocalKeyring::in_memory(&SystemRandomSource::default()).unwrap();
-        let services = Services::new(
-            store.clone(),
-            Arc::new(keyring),
-            clock.clone(),
-            Arc::new(SystemRandomSource::default()),
-            audit.clone(),
-        );
+        let InMemory {
+            services,
+            store,
+            clock,
+            log: audit,
+            ..
+        } = InMemory::at(NOW).await;
         create_root(&services, Some(SecretToken::new(ROOT)))
             .await
             .unwrap();

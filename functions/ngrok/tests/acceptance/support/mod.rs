@@ -13,12 +13,12 @@ use countersign::{
     audit::MemoryLog,
     authority::AuthorityId,
     clock::FixedClock,
-    random::SystemRandomSource,
+    in_memory::InMemory,
     signer::{
         faulty::{FaultyKeyring, Operation},
         local::LocalKeyring,
     },
-    store::{dynamodb::DynamoDb, embedded::Embedded, faulty::Faulty},
+    store::{dynamodb::DynamoDb, faulty::Faulty},
 };
 use http::{Method, Request, header};
 use serde_json::{Value, json};
@@ -49,18 +49,13 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Services)) -> Self {
-        let store = Arc::new(Faulty::new(Embedded::in_memory().await));
-        let random = Arc::new(SystemRandomSource::default());
-        let keyring = Arc::new(FaultyKeyring::new(LocalKeyring::in_memory(&*random).unwrap()));
-        let clock = Arc::new(FixedClock::at(NOW));
-        let audit = Arc::new(MemoryLog::default());
-        let mut services = Services::new(
-            store.clone(),
-            keyring.clone(),
-            clock.clone(),
-            random,
-            audit.clone(),
-        );
+        let InMemory {
+            mut services,
+            store,
+            keyring,
+            clock,
+            log: audit,
+        } = InMemory::at(NOW).await;
         change(&mut services);
         let root = access::create_root(&services, None).await.unwrap();
         Self {
