@@ -4,12 +4,11 @@
 //! which the tests are found.
 
 mod rows;
-mod test_functions;
 
+use crate::test_functions::{TestFunction, TestFunctions};
 use anyhow::{Context, Result, bail};
 use rows::{Document, Row};
 use std::{fmt::Write as _, fs, path::Path};
-use test_functions::{TestFunction, TestFunctions};
 
 /// The founding documents, in the order of `docs/coverage.md`.
 const DOCUMENTS: [&str; 5] = [

@@ -7,6 +7,7 @@
 mod bench;
 mod coverage;
 mod package;
+mod test_functions;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;

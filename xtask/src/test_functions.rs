@@ -8,22 +8,22 @@ const SOURCES: [&str; 4] = ["cli", "functions", "shared", "tests"];
 
 /// A function that `cargo test` runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TestFunction {
-    pub(super) name: String,
+pub(crate) struct TestFunction {
+    pub(crate) name: String,
     /// From the repository on, with slashes.
-    pub(super) file: String,
+    pub(crate) file: String,
 }
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(super) struct TestFunctions(Vec<TestFunction>);
+pub(crate) struct TestFunctions(Vec<TestFunction>);
 
 impl TestFunctions {
     /// Reads every source below [`SOURCES`].
     ///
     /// # Errors
     /// A file or directory that cannot be read.
-    pub(super) fn find(repository: &Path) -> Result<Self> {
+    pub(crate) fn find(repository: &Path) -> Result<Self> {
         let mut found = Self::default();
         for source in SOURCES {
             found.walk(repository, source)?;
@@ -54,7 +54,7 @@ impl TestFunctions {
     }
 
     /// The test functions of one source. One that is ignored is none.
-    pub(super) fn read(file: &str, text: &str) -> Self {
+    pub(crate) fn read(file: &str, text: &str) -> Self {
         let mut found = Vec::new();
         let (mut is_test, mut is_ignored) = (false, false);
         for line in text.lines().map(str::trim_start) {
@@ -80,7 +80,7 @@ impl TestFunctions {
     ///
     /// # Errors
     /// A name that no function has, or that more than one begins with.
-    pub(super) fn named(&self, test: &str, places: &[String]) -> Result<Vec<&TestFunction>> {
+    pub(crate) fn named(&self, test: &str, places: &[String]) -> Result<Vec<&TestFunction>> {
         let (file, start) = match test.split_once("::") {
             Some((file, start)) => (Some(format!("/{file}.rs")), start),
             None => (None, test),
