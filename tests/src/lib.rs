@@ -5,6 +5,7 @@
 
 mod authenticator;
 mod aws;
+mod documents;
 mod local_server;
 mod login;
 mod ministack;
@@ -18,6 +19,7 @@ mod wire;
 
 pub use authenticator::{Presence, SkKeyType, SoftwareAuthenticator};
 pub use aws::{AwsDouble, Call, Failure, Fault, depth};
+pub use documents::{Reader, executed_by};
 pub use local_server::{LocalServer, countersign};
 pub use login::{Identity, LoginOutcome};
 pub use ministack::{Ministack, function_zip};

@@ -21,7 +21,7 @@ use countersign::{
     store::dynamodb::{DynamoDb, TableNames, client_config, create_tables},
     types::{CertType, SecretToken},
 };
-use countersign_tests::{KeyType, Ministack, Outcome, countersign, make_key, run};
+use countersign_tests::{KeyType, Ministack, Outcome, countersign, executed_by, make_key, run};
 use serde_json::{Value, json};
 
 const PREFIX: &str = "by-hand";
@@ -156,7 +156,12 @@ async fn a_deployment_is_administered_with_credentials_alone() -> Result<()> {
 }
 
 async fn first_tokens(deployment: &Deployment) -> Result<()> {
-    let root = deployment.json(&["token", "create", "--root"])?;
+    let blocks = executed_by(
+        "infra/README.md",
+        "a_deployment_is_administered_with_credentials_alone",
+    )?;
+    let command = blocks.concat().replace("--table-prefix countersign", "");
+    let root = deployment.json(&command.split_whitespace().skip(1).collect::<Vec<_>>())?;
     let secret = SecretToken::new(root["client_token"].as_str().context("no token")?);
     let stored = lookup(&deployment.services, &secret)
         .await?

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
-use countersign_tests::{LocalServer, current_user, run};
+use countersign_tests::{LocalServer, current_user, executed_by, run};
 use std::{process::Command, time::Duration};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -25,6 +25,12 @@ fn paste(server: &LocalServer) -> String {
 
 #[test]
 fn the_printed_commands_end_in_a_login() {
+    let blocks = executed_by("README.md", "the_printed_commands_end_in_a_login").unwrap();
+    assert_eq!(
+        blocks,
+        ["cargo run -- serve\n"],
+        "what this test starts, but for the port"
+    );
     let server = LocalServer::start(&[]).unwrap();
     let said = paste(&server);
     assert!(

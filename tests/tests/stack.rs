@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result, ensure};
 use countersign_tests::{
-    Identity, KeyFile, KeyType, Sshd, Stack, current_user, function_zip, make_key, run_python,
+    Identity, KeyFile, KeyType, Sshd, Stack, current_user, executed_by, function_zip, make_key, run_python,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,6 +13,11 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 #[test]
 fn the_deployed_stack_serves_every_family_and_its_certificates_log_in() -> Result<()> {
+    let documented = executed_by(
+        "localstack/README.md",
+        "the_deployed_stack_serves_every_family_and_its_certificates_log_in",
+    )?;
+    ensure!(documented == ["localstack/up\n"], "{documented:?}");
     let mut stack = Stack::up()?;
     ensure!(
         stack

@@ -6,6 +6,8 @@
 
 mod bench;
 mod coverage;
+#[cfg(test)]
+mod documents;
 mod package;
 mod test_functions;
 

@@ -75,6 +75,19 @@ impl TestFunctions {
         Self(found)
     }
 
+    /// Makes sure that `file` has the test `name`.
+    ///
+    /// # Errors
+    /// It has not.
+    #[cfg(test)]
+    pub(crate) fn in_file(&self, name: &str, file: &str) -> Result<()> {
+        let is_there = |function: &TestFunction| function.name == name && function.file == file;
+        if self.0.iter().any(is_there) {
+            return Ok(());
+        }
+        bail!("{file} has no test {name}")
+    }
+
     /// The functions below `places` that `test` names: the one with that very name; or the only one whose name begins so;
     /// or, for the number of a case (`case_61_`), all whose names do. `file::test` looks into files of that name only.
     ///

@@ -4,6 +4,7 @@ use crate::document::{Template, of_document, texts};
 use crate::{REPOSITORY, keys::made_key_policy};
 use anyhow::{Context, Result, ensure};
 use countersign_tests::{Ministack, run_python};
+use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
@@ -45,6 +46,41 @@ const WILDCARDS: &[(&str, &str, &str)] = &[
         "Lambda's own work on network interfaces, which EC2 limits to no resource",
     ),
 ];
+
+/// Every variable is a name, a number or a policy; whoever adds one looks here whether it is a secret.
+#[test]
+fn the_environment_of_a_function_holds_names_and_no_secret() -> Result<()> {
+    let template = Template::read()?;
+    let variables = |properties: &Value| -> BTreeSet<String> {
+        let variables = properties["Environment"]["Variables"].as_object();
+        variables
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.clone())
+            .collect()
+    };
+    let mut all = variables(&template.0["Globals"]["Function"]);
+    for properties in template.functions().values() {
+        all.extend(variables(properties));
+    }
+    let known = [
+        "COUNTERSIGN_KEEP_SIGNATURES",
+        "COUNTERSIGN_KEY_POLICY",
+        "COUNTERSIGN_METRICS",
+        "COUNTERSIGN_PRIVATE_KEY_HOURS",
+        "COUNTERSIGN_RETENTION_DAYS",
+        "COUNTERSIGN_SEALING_KEY",
+        "COUNTERSIGN_TABLE_PREFIX",
+    ];
+    assert_eq!(all, set(&known));
+    let text = template.0.to_string();
+    ensure!(
+        !text.contains("{{resolve:"),
+        "no secret is filled in from elsewhere"
+    );
+    ensure!(!text.contains("NoEcho"), "no parameter is a secret");
+    Ok(())
+}
 
 #[test]
 fn no_wildcard_stands_without_a_reason() -> Result<()> {
