@@ -11,7 +11,8 @@ use crate::admin::{admission, authority, certificate, identity, infisical, polic
     name = "countersign",
     version,
     arg_required_else_help = true,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    after_help = "Example:\n  countersign serve"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -24,20 +25,28 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  countersign serve --data-dir ./ca --tls")]
     Serve(ServeArguments),
     /// Access tokens: who may call the certificate authority.
+    #[command(after_help = "Example:\n  countersign token list --url http://127.0.0.1:8200")]
     Token(Administration<token::Command>),
     /// Policies: what a token may do.
+    #[command(after_help = "Example:\n  countersign policy list")]
     Policy(Administration<policy::Command>),
     /// Authorities: the CA keys.
+    #[command(after_help = "Example:\n  countersign authority list")]
     Authority(Administration<authority::Command>),
     /// Admissions: callers whom API Gateway knows, and what they may do without a token.
+    #[command(after_help = "Example:\n  countersign admission list")]
     Admission(Administration<admission::Command>),
     /// Machine identities: client ids with secrets, exchanged for short-lived tokens.
+    #[command(after_help = "Example:\n  countersign identity list")]
     Identity(Administration<identity::Command>),
     /// Certificates: who got what, when, and through which family and role.
+    #[command(after_help = "Example:\n  countersign certificate list --principal alice")]
     Certificate(Administration<certificate::Command>),
     /// Infisical: projects with their people, machines, groups and hosts.
+    #[command(after_help = "Example:\n  countersign infisical apply setup.json")]
     Infisical(Administration<infisical::Command>),
     /// Venafi: the templates by which its clients get certificates.
+    #[command(after_help = "Example:\n  countersign venafi template list")]
     Venafi(Administration<venafi::Command>),
 }
 
@@ -181,20 +190,114 @@ mod tests {
         }
     }
 
+    /// The commands of a text: each line from `countersign` on, with lines that end in a backslash put together.
+    fn commands(text: &str) -> Vec<String> {
+        let text = text.replace("\\\n", " ");
+        let lines = text.lines().map(str::trim);
+        let last = |line: &str| line.rsplit(" | ").next().unwrap_or_default().to_owned();
+        lines
+            .map(last)
+            .filter(|line| line.starts_with("countersign "))
+            .collect()
+    }
+
+    /// The words of a command as the shell divides them, as far as quotes go here.
+    fn words(command: &str) -> Vec<String> {
+        let (mut words, mut word, mut is_quoted) = (Vec::new(), String::new(), false);
+        for letter in command.chars() {
+            match letter {
+                '\'' => is_quoted = !is_quoted,
+                '#' | '<' | '>' | '&' if !is_quoted && word.is_empty() => break,
+                ' ' if !is_quoted => {
+                    words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()))
+                }
+                letter => word.push(letter),
+            }
+        }
+        words.extend(Some(word).filter(|word| !word.is_empty()));
+        words
+    }
+
     #[test]
-    fn every_verb_has_an_example() {
+    fn every_verb_has_an_example_that_can_be_typed() {
         fn check(command: &clap::Command, path: &str) {
             for inner in command.get_subcommands() {
                 let path = format!("{path} {}", inner.get_name());
-                let example = inner
-                    .get_after_help()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                let is_noun = inner.has_subcommands();
-                assert!(is_noun || example.contains(&path), "{path} has no example");
+                let help = inner.get_after_help().map(ToString::to_string);
+                let examples = commands(&help.unwrap_or_default());
+                assert!(!examples.is_empty(), "{path} has no example");
+                for example in examples {
+                    assert!(example.starts_with(&path), "{path}: {example}");
+                    let parsed = Arguments::try_parse_from(words(&example));
+                    assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
+                }
                 check(inner, &path);
             }
         }
-        check(&Arguments::command(), "countersign");
+        let command = Arguments::command();
+        let help = command.get_after_help().map(ToString::to_string);
+        let examples = commands(&help.unwrap_or_default());
+        assert!(!examples.is_empty(), "countersign has no example");
+        for example in examples {
+            Arguments::try_parse_from(words(&example)).unwrap();
+        }
+        check(&command, "countersign");
+    }
+
+    fn document(name: &str) -> String {
+        let repository = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        std::fs::read_to_string(repository.join(name)).unwrap()
+    }
+
+    /// In blocks whole, in a sentence perhaps without their arguments.
+    #[test]
+    fn every_command_in_the_documents_is_one() {
+        use clap::error::ErrorKind;
+        let mut seen = 0;
+        for name in [
+            "README.md",
+            "SECURITY.md",
+            "CHANGELOG.md",
+            "infra/README.md",
+            "localstack/README.md",
+            "docs/one-time-passwords.md",
+            "docs/DIVERGENCES.md",
+        ] {
+            let text = document(name);
+            let quoted = text.split('`').filter(|part| !part.contains('\n'));
+            let quoted = quoted.flat_map(commands);
+            for command in quoted.chain(commands(&text)) {
+                if command.contains('[') {
+                    continue; // a synopsis
+                }
+                seen += 1;
+                let Err(error) = Arguments::try_parse_from(words(&command)) else {
+                    continue;
+                };
+                let is_short = [
+                    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+                    ErrorKind::MissingRequiredArgument,
+                    ErrorKind::MissingSubcommand,
+                ];
+                assert!(is_short.contains(&error.kind()), "{name}: {command}: {error}");
+            }
+        }
+        assert!(seen > 10, "{seen}");
+    }
+
+    #[test]
+    fn the_readme_shows_every_flag_of_serve() {
+        let text = document("README.md");
+        let mark = format!("::{} -->\n```\n", "the_readme_shows_every_flag_of_serve");
+        let (_, block) = text.split_once(&mark).unwrap();
+        let (block, _) = block.split_once("\n```").unwrap();
+        let shown: std::collections::BTreeSet<_> = block
+            .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-')
+            .filter_map(|word| word.strip_prefix("--"))
+            .collect();
+        let command = Arguments::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let flags = serve.get_arguments().filter_map(|argument| argument.get_long());
+        assert_eq!(shown, flags.collect());
     }
 }

@@ -39,7 +39,7 @@ pub(crate) enum Command {
         name: String,
     },
     /// The secrets of an identity
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  countersign identity secret create ci")]
     Secret(Secret),
 }
 

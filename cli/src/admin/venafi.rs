@@ -16,7 +16,7 @@ const PATH: &str = "/vedsdk/SSHCertificates/Template";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// The templates: what a CA signs for whom
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  countersign venafi template list")]
     Template(Template),
 }
 

@@ -91,7 +91,9 @@ impl Server {
             chain = format!("{chain}: {inner}");
             cause = inner.source();
         }
-        let advice = if chain.contains("certificate") {
+        let advice = if chain.contains("corrupt message") {
+            "it does not speak HTTPS: write http:// in --url or COUNTERSIGN_URL, or start it with `countersign serve --tls`"
+        } else if chain.contains("certificate") {
             "trust the server's certificate with --ca-cert or COUNTERSIGN_CA_CERT; `countersign serve --tls` prints where it lies"
         } else {
             "check --url or COUNTERSIGN_URL; `countersign serve` starts a server on this machine"

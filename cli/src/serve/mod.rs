@@ -1,5 +1,6 @@
 //! `countersign serve`: all families on one port, with CA keys in this process and the tables in a directory.
 
+mod advice;
 mod banner;
 mod root_token;
 mod server;

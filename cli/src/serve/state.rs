@@ -1,9 +1,9 @@
 //! What the local server keeps: the tables and the CA keys, in a directory or in memory.
 
+use super::advice::AdvisingLog;
 use anyhow::{Context, Result, anyhow, ensure};
 use countersign::{
     Services,
-    audit::StderrLog,
     clock::SystemClock,
     random::SystemRandomSource,
     signer::local::{LocalKeyring, SEALING_KEY_FILE},
@@ -47,7 +47,7 @@ impl State {
             Arc::new(keyring),
             Arc::new(SystemClock),
             Arc::new(random),
-            Arc::new(StderrLog),
+            Arc::new(AdvisingLog::default()),
         );
         services.hosts = Arc::new(SshHosts::new(services.clock.clone()));
         countersign_vault::mounts::seed(&services).await?;

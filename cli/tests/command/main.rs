@@ -5,6 +5,7 @@
 mod administration;
 mod certificates;
 mod infisical;
+mod refusals;
 mod restart;
 mod server;
 mod support;

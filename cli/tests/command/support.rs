@@ -45,7 +45,7 @@ pub(crate) struct Server {
     pub(crate) banner: String,
     pub(crate) url: String,
     log: PathBuf,
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     _files: TempDir,
 }
 
@@ -88,7 +88,7 @@ impl Server {
             banner,
             url,
             log,
-            _stdout: stdout,
+            stdout,
             _files: files,
         };
         if server.url.starts_with("http:") {
@@ -204,6 +204,14 @@ impl Server {
                 .unwrap()
                 .success()
         );
+    }
+
+    /// Ends it: what it printed after its start.
+    pub(crate) fn said_later(mut self) -> String {
+        self.kill();
+        let mut said = String::new();
+        self.stdout.read_to_string(&mut said).unwrap();
+        said
     }
 
     /// Sends a signal and waits for the end.
