@@ -12,6 +12,9 @@ use std::{path::Path, time::Instant};
 
 /// How many callers fill the tables.
 const FILLERS: usize = 64;
+/// In how many parts they fill a table of at least so many records, telling each.
+const PARTS: usize = 10;
+const NOTEWORTHY: usize = 100_000;
 const ROUNDS: usize = 15;
 const CALLERS: usize = 8;
 const SIGNATURES: usize = 60;
@@ -48,8 +51,7 @@ pub(crate) async fn measure(binary: &Path, sizes: &[usize]) -> Result<Vec<Growth
     for &records in sizes {
         eprintln!("a table of {records} certificates");
         let server = Local::start(binary).await?;
-        let each = Until::Answers(records.div_ceil(FILLERS));
-        load::run(server.address, &server.signature, FILLERS, each).await?;
+        fill(&server, records).await?;
         servers.push(server);
         growth.push(Growth {
             records,
@@ -57,7 +59,8 @@ pub(crate) async fn measure(binary: &Path, sizes: &[usize]) -> Result<Vec<Growth
             page_us: Vec::new(),
         });
     }
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
+        eprintln!("round {round} of {ROUNDS}");
         for (server, growth) in servers.iter().zip(&mut growth) {
             let signatures = Until::Answers(SIGNATURES);
             let outcome = load::run(server.address, &server.signature, CALLERS, signatures).await?;
@@ -66,6 +69,19 @@ pub(crate) async fn measure(binary: &Path, sizes: &[usize]) -> Result<Vec<Growth
         }
     }
     Ok(growth)
+}
+
+/// Has so many certificates made, and says how far it is: a million take minutes.
+async fn fill(server: &Local, records: usize) -> Result<()> {
+    let parts = if records < NOTEWORTHY { 1 } else { PARTS };
+    for part in 1..=parts {
+        let each = Until::Answers(records.div_ceil(FILLERS * parts));
+        load::run(server.address, &server.signature, FILLERS, each).await?;
+        if parts > 1 {
+            eprintln!("  {} of them", records * part / parts);
+        }
+    }
+    Ok(())
 }
 
 /// How long one page takes, in microseconds.

@@ -133,6 +133,7 @@ async fn loads(local: &Local, duration: Duration) -> Result<(Vec<Outcome>, Vec<f
     let mut bounds = vec![bound::pairs_per_second(duration / 4)?];
     let mut loads = Vec::new();
     for connections in [1, 8, 32, 64] {
+        eprintln!("  {connections} connections");
         loads.push(load::run(local.address, request, connections, Until::Elapsed(duration)).await?);
         bounds.push(bound::pairs_per_second(duration / 4)?);
     }
