@@ -5,7 +5,7 @@
 //!
 //! Listings, newest first, go by day. So many certificates may be issued in one second that one index partition
 //! could not take them, so each day is spread over [`SHARDS`] partitions by serial, and a listing merges them. Which
-//! days have certificates stands in a small directory ([`crate::days`]), so that an empty year costs nothing.
+//! days have certificates stands in a small directory (`crate::days`), so that an empty year costs nothing.
 
 use crate::{
     authority::AuthorityId,

@@ -23,7 +23,7 @@
 //!
 //! An announcement is a record of its own, so that the authority stays in service, unchanged, until its retirement is
 //! certain. It is replaced, never removed, so that no version comes twice and nobody takes another's announcement for
-//! its own. One whose writer died is withdrawn by the first issuance that meets it after [`ANNOUNCEMENT_SECS`]; a
+//! its own. One whose writer died is withdrawn by the first issuance that meets it after `ANNOUNCEMENT_SECS`; a
 //! writer that was only slow then finds it changed, and starts again.
 
 use crate::{
