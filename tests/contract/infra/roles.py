@@ -1,9 +1,10 @@
 """What the roles of the template may do, tried on an emulator that enforces IAM.
 
-Usage: roles.py TEMPLATE_AS_JSON, with AWS_ENDPOINT_URL at an emulator with AUTH=true
+Usage: roles.py TEMPLATE_AS_JSON BOUND LISTING, with AWS_ENDPOINT_URL at an emulator with AUTH=true. BOUND are the roles
+that may sign with keys that an operator made, LISTING those that may read the index of certificates (with commas).
 
-The emulator knows no kms:SigningAlgorithm, kms:MessageType and kms:EncryptionContext, and denies what depends on them:
-those conditions are left out here, and asserted on the template instead.
+The emulator knows no kms:SigningAlgorithm, kms:MessageType, kms:EncryptionContext and kms:KeyUsage, and denies what
+depends on them: those conditions are left out here, and asserted on the template instead.
 """
 
 import json
@@ -14,7 +15,8 @@ import boto3
 from botocore.exceptions import ClientError
 
 ACCOUNT, REGION, PREFIX = "000000000000", os.environ["AWS_DEFAULT_REGION"], "tried"
-UNKNOWN = ("kms:SigningAlgorithm", "kms:MessageType", "kms:EncryptionContext:")
+UNKNOWN = ("kms:SigningAlgorithm", "kms:MessageType", "kms:EncryptionContext:", "kms:KeyUsage")
+BOUND, LISTING = (roles.split(",") for roles in sys.argv[2:])
 
 with open(sys.argv[1]) as file:
     resources = json.load(file)["Resources"]
@@ -23,11 +25,10 @@ sealing_key = root_kms.create_key()["KeyMetadata"]["Arn"]
 arns = {"SealingKey": sealing_key}
 for name in ("Access", "Certificates", "Roles"):
     table = f"{PREFIX}-{name.lower()}"
+    declared = resources[f"{name}Table"]["Properties"]
+    members = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     root_dynamodb.create_table(
-        TableName=table,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        TableName=table, **{member: declared[member] for member in members if member in declared}
     )
     arns[f"{name}Table"] = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}"
 root_dynamodb.create_table(
@@ -45,7 +46,11 @@ def resolved(value):
     if not isinstance(value, dict):
         return value
     if "Fn::If" in value:
-        return None  # the function is in no VPC
+        condition, then, otherwise = value["Fn::If"]
+        # The stack makes its sealing key, and the function is in no VPC.
+        return resolved({"MakesSealingKey": then, "HasSubnets": otherwise}[condition])
+    if value == {"Ref": "AWS::NoValue"}:
+        return None
     if "Fn::GetAtt" in value:
         name = value["Fn::GetAtt"][0]
         return arns.get(name, f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}:*")
@@ -71,8 +76,11 @@ def clients_of(role):
     for policy in resources[role]["Properties"]["Policies"]:
         document = resolved(policy["PolicyDocument"])
         for statement in document["Statement"]:
-            if statement.get("Condition") == {"StringEquals": {}}:
-                del statement["Condition"]
+            conditions = statement.get("Condition", {})
+            for operator in [name for name, keys in conditions.items() if not keys]:
+                del conditions[operator]
+            if not conditions:
+                statement.pop("Condition", None)
         iam.put_role_policy(
             RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=json.dumps(document)
         )
@@ -117,12 +125,25 @@ for role in sorted(name for name, resource in resources.items() if resource["Typ
         for call in (dynamodb.scan, dynamodb.delete_table, dynamodb.describe_continuous_backups):
             denied(call, TableName=table)
         denied(dynamodb.update_item, TableName=table, Key=item)
+    index = dict(
+        TableName=f"{PREFIX}-certificates",
+        IndexName="listing",
+        KeyConditionExpression="listing_pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": "p"}},
+    )
+    if role in LISTING:
+        dynamodb.query(**index)
+    else:
+        denied(dynamodb.query, **index)
     denied(dynamodb.put_item, TableName="another", Item={"pk": {"S": "p"}})
     denied(dynamodb.list_tables)
     denied(own_iam.list_roles)
 
-    for usable in (made, bound):
-        assert kms.sign(KeyId=usable, **SIGN)["Signature"]
+    assert kms.sign(KeyId=made, **SIGN)["Signature"]
+    if role in BOUND:
+        assert kms.sign(KeyId=bound, **SIGN)["Signature"]
+    else:
+        denied(kms.sign, KeyId=bound, **SIGN)
     denied(kms.sign, KeyId=somebodys, **SIGN)
     for call in (kms.schedule_key_deletion, kms.enable_key, kms.list_grants):
         denied(call, KeyId=made)

@@ -28,6 +28,11 @@ const WILDCARDS: &[(&str, &str, &str)] = &[
     ),
     (
         "*",
+        "TagCaKeys",
+        "the same: IAM cannot tell a key that is being made from another",
+    ),
+    (
+        "*",
         "KeepMadeCaKeys",
         "keys that are made at run time are known by their tag alone",
     ),
@@ -183,6 +188,49 @@ fn set(words: &[&str]) -> BTreeSet<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
+/// The code of a function, without tests.
+fn code_of(function: &str) -> Result<String> {
+    let directory = format!("functions/{}/src", function.to_lowercase());
+    let mut code = String::new();
+    for path in sources(&Path::new(REPOSITORY).join(directory))? {
+        code.push_str(&fs::read_to_string(path)?);
+    }
+    Ok(code)
+}
+
+/// Whether a function meets authorities whose KMS keys an operator made: it binds such keys itself, it serves every
+/// authority of the account, or it signs on behalf of a family that does.
+pub(crate) fn may_sign_with_bound_keys(function: &str) -> Result<bool> {
+    let code = code_of(function)?;
+    if code.contains("KeySource::Kms") || code.contains("Authority::page") {
+        return Ok(true);
+    }
+    match code.contains("countersign_venafi::carry_out_pending") {
+        true => may_sign_with_bound_keys("Venafi"),
+        false => Ok(false),
+    }
+}
+
+/// Whether a function reads certificates in the order in which they were issued: what the table's index is for.
+fn lists_certificates(function: &str) -> Result<bool> {
+    let code = code_of(function)?;
+    Ok(code.contains("certificates::list(") || code.contains("certificate_search::"))
+}
+
+#[test]
+fn only_families_that_list_certificates_may_read_their_index() -> Result<()> {
+    let template = Template::read()?;
+    for function in template.names() {
+        let statements = template.of_role(function).into_iter();
+        let reads = statements
+            .flat_map(|statement| texts(&statement["Resource"]))
+            .any(|resource| resource.contains("/index/"));
+        assert_eq!(reads, lists_certificates(function)?, "{function}");
+    }
+    ensure!(lists_certificates("Vault")? && lists_certificates("Ngrok")?);
+    Ok(())
+}
+
 #[test]
 fn the_store_calls_what_the_functions_may_do_with_the_tables() -> Result<()> {
     assert_eq!(
@@ -228,11 +276,7 @@ fn each_family_has_the_kms_actions_that_its_code_leads_to() -> Result<()> {
     );
     let template = Template::read()?;
     for family in template.names() {
-        let directory = format!("functions/{}/src", family.to_lowercase());
-        let mut code = String::new();
-        for path in sources(&Path::new(REPOSITORY).join(directory))? {
-            code.push_str(&fs::read_to_string(path)?);
-        }
+        let code = code_of(family)?;
         // Whoever issues may meet an authority whose key is sealed.
         let mut needed = set(&["kms:Sign", "kms:Decrypt"]);
         for (word, actions) in [
@@ -266,7 +310,18 @@ fn the_roles_may_do_their_work_and_no_more_where_iam_is_enforced() -> Result<()>
     let ministack = Ministack::start_with(&[("AUTH", "true")])?;
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("template.json");
-    fs::write(&file, serde_json::to_vec(&Template::read()?.0)?)?;
+    let template = Template::read()?;
+    fs::write(&file, serde_json::to_vec(&template.0)?)?;
+    let (mut bound, mut listing) = (Vec::new(), Vec::new());
+    for function in template.names() {
+        let role = format!("{function}Role");
+        if may_sign_with_bound_keys(function)? {
+            bound.push(role.clone());
+        }
+        if lists_certificates(function)? {
+            listing.push(role);
+        }
+    }
     let endpoint = ministack.endpoint();
     let environment = [
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
@@ -276,7 +331,11 @@ fn the_roles_may_do_their_work_and_no_more_where_iam_is_enforced() -> Result<()>
     ];
     run_python(
         "contract/infra/roles.py",
-        &[file.to_str().context("the path is text")?],
+        &[
+            file.to_str().context("the path is text")?,
+            &bound.join(","),
+            &listing.join(","),
+        ],
         &environment,
     )?;
     Ok(())
