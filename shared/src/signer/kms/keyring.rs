@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use aws_sdk_kms::{
     Client,
     config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
-    error::SdkError,
+    error::{ProvideErrorMetadata, SdkError},
     operation::get_public_key::GetPublicKeyError,
     primitives::Blob,
     types::{KeyMetadata, KeySpec as KmsKeySpec, KeyState, KeyUsageType, Tag},
@@ -37,7 +37,7 @@ const CREATE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The most bytes that KMS encrypts.
 const SEAL_LIMIT: usize = 4096;
-/// A key that was just made may not be known everywhere in KMS for some moments.
+/// A key that was just made may not be known everywhere in KMS for some moments, nor the tags that allow its use.
 const NEW_KEY_TRIES: u32 = 5;
 const NEW_KEY_PAUSE: Duration = Duration::from_millis(300);
 
@@ -153,8 +153,7 @@ impl KmsKeyring {
         let answer = loop {
             match self.client.get_public_key().key_id(arn).send().await {
                 Err(SdkError::ServiceError(context))
-                    if tries < NEW_KEY_TRIES
-                        && matches!(context.err(), GetPublicKeyError::NotFoundException(_)) =>
+                    if tries < NEW_KEY_TRIES && is_not_known_yet(context.err()) =>
                 {
                     tries += 1;
                     tokio::time::sleep(NEW_KEY_PAUSE).await;
@@ -177,6 +176,11 @@ impl KmsKeyring {
             .map(|_| ())
             .map_err(|error| failed("kms:DisableKey", error))
     }
+}
+
+/// Whether KMS may answer like this about a key for as long as it does not know the key, or its tags, everywhere.
+fn is_not_known_yet(error: &GetPublicKeyError) -> bool {
+    matches!(error.code(), Some("NotFoundException" | "AccessDeniedException"))
 }
 
 /// What is sealed, and with it the encryption context that must be given again to open it.

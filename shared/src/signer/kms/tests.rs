@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -283,6 +286,40 @@ async fn a_made_key_is_tagged_and_disabled_when_its_public_half_cannot_be_had() 
         requests[2],
         ("DisableKey".to_owned(), json!({ "KeyId": "arn:new" }))
     );
+}
+
+/// A new key and its tags hold everywhere only after some moments.
+#[tokio::test]
+async fn a_new_key_that_is_not_known_everywhere_is_asked_for_again_and_not_for_ever() {
+    async fn create(code: &'static str, refusals: usize) -> (bool, usize) {
+        let spki = [
+            &[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0][..],
+            &[7; 32],
+        ]
+        .concat();
+        let asked = AtomicUsize::new(0);
+        let double = Double::answering(move |action, _| match action {
+            "CreateKey" => (200, json!({ "KeyMetadata": { "KeyId": "id", "Arn": "arn:new" } })),
+            "GetPublicKey" if asked.fetch_add(1, Ordering::Relaxed) < refusals => {
+                (400, json!({ "__type": code, "message": "not yet" }))
+            }
+            "GetPublicKey" => (200, json!({ "PublicKey": STANDARD.encode(&spki) })),
+            _ => (200, json!({})),
+        });
+        let outcome = double.keyring().create(&id(), KeySpec::Ed25519).await;
+        let actions = double.actions().into_iter();
+        (
+            outcome.is_ok(),
+            actions.filter(|action| action == "GetPublicKey").count(),
+        )
+    }
+    let outcomes = tokio::join!(
+        create("AccessDeniedException", 2),
+        create("NotFoundException", 2),
+        create("AccessDeniedException", 100),
+        create("DisabledException", 100),
+    );
+    assert_eq!(outcomes, ((true, 3), (true, 3), (false, 5), (false, 1)));
 }
 
 #[tokio::test]
