@@ -41,23 +41,34 @@ def signatures():
     return {event["EventId"] for event in trail.lookup_events(LookupAttributes=wanted)["Events"]}
 
 
+def post(path, body, **headers):
+    """The answer's body, which must be of a success."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    answer = requests.post(f"{url}/{path}", json=body, headers=names, timeout=60)
+    assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
+    return answer.json() if answer.text else None
+
+
 def vault():
-    answer = requests.put(
-        f"{url}/v1/counted/sign/r",
-        json={"public_key": public_key},
-        headers={"X-Vault-Token": token},
-        timeout=60,
-    )
-    return answer.json()["data"]["signed_key"]
+    return post("v1/counted/sign/r", {"public_key": public_key}, x_vault_token=token)["data"]["signed_key"]
 
 
 def ngrok():
     body = {"ssh_certificate_authority_id": ngrok_ca, "public_key": public_key, "principals": ["root"]}
-    answer = requests.post(f"{url}/ssh_user_certificates", json=body, headers=bearer, timeout=60)
-    return answer.json()["certificate"]
+    return post("ssh_user_certificates", body, **ngrok_headers)["certificate"]
 
 
-bearer = {"Authorization": f"Bearer {token}", "ngrok-version": "2"}
+def infisical():
+    body = {"loginUser": "ubuntu"}
+    return post(f"api/v1/ssh/hosts/{host}/issue-user-cert", body, authorization=f"Bearer {member}")["signedKey"]
+
+
+def venafi():
+    body = {"CADN": template, "KeyId": "counted", "PublicKeyData": public_key, "ProcessingTimeout": 10}
+    return post("vedsdk/SSHCertificates/Request", body, authorization=bearer)["CertificateData"]
+
+
+bearer = f"Bearer {token}"
 for path, body in {
     "sys/mounts/counted": {"type": "ssh"},
     "counted/config/ca": {"generate_signing_key": True, "key_type": "ed25519"},
@@ -65,12 +76,37 @@ for path, body in {
         "key_type": "ca", "allow_user_certificates": True, "allowed_users": "root", "default_user": "root"
     },
 }.items():  # fmt: skip
-    answer = requests.post(f"{url}/v1/{path}", json=body, headers={"X-Vault-Token": token}, timeout=60)
-    assert answer.ok, answer.text
-answer = requests.post(f"{url}/ssh_certificate_authorities", json={}, headers=bearer, timeout=60)
-ngrok_ca = answer.json()["id"]
+    post(f"v1/{path}", body, x_vault_token=token)
 
-for family, issue in {"Vault": vault, "Ngrok": ngrok}.items():
+ngrok_headers = {"authorization": bearer, "ngrok_version": "2"}
+ngrok_ca = post("ssh_certificate_authorities", {}, **ngrok_headers)["id"]
+
+person = {"email": "counted@example.com", "password": "a long password"}
+mapping = {"loginUser": "ubuntu", "allowedPrincipals": {"usernames": [person["email"]]}}
+project = {
+    "name": "counted",
+    "users": [person],
+    "hosts": [{"hostname": "counted.example.com", "loginMappings": [mapping]}],
+}
+applied = post("api/v1/countersign/apply", {"projects": [project]}, authorization=bearer)
+host = applied["projects"][0]["hosts"][0]["id"]
+login = post("api/v3/auth/login", person)["accessToken"]
+organization = {"organizationId": applied["organizationId"]}
+member = post("api/v3/auth/select-organization", organization, authorization=f"Bearer {login}")["token"]
+
+template = post(
+    "vedsdk/SSHCertificates/Template/Create",
+    {
+        "Name": "counted",
+        "CAKeyPair": {"KeyAlgorithm": "ED25519"},
+        "AccessControl": {"DefaultPrincipals": ["root"]},
+        "Certificate": {"AllowedPrivateKeyAlgorithms": ["ED25519"]},
+    },
+    authorization=bearer,
+)["DN"]
+
+families = {"Vault": vault, "Ngrok": ngrok, "Infisical": infisical, "Venafi": venafi}
+for family, issue in families.items():
     for _ in range(3):
         before, signed, issued = invocations(family), signatures(), counted_as_issued(family)
         certificate = issue()
