@@ -5,11 +5,12 @@
 
 use anyhow::{Context, Result, ensure};
 use countersign_tests::{
-    Identity, KeyFile, KeyType, Sshd, Stack, current_user, executed_by, function_zip, make_key, run_python,
+    Identity, KeyFile, KeyType, Sshd, Stack, countersign, current_user, executed_by, function_zip, make_key,
+    run_python,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, net::TcpStream, os::unix::fs::PermissionsExt, path::Path};
 
 #[test]
 fn the_deployed_stack_serves_every_family_and_its_certificates_log_in() -> Result<()> {
@@ -39,10 +40,12 @@ fn the_deployed_stack_serves_every_family_and_its_certificates_log_in() -> Resul
     let line = key.public_line()?;
     let arguments = [NAME, stack.url(), stack.token(), &line, NAME];
     stack.run_python("contract/stack/faults.py", &arguments, &[])?;
+    stack.run_python("contract/stack/honoured.py", &[NAME, NAME], &[])?;
+    an_emulator_that_runs_already_is_used_and_left_running(&stack)?;
+    callers(&stack, &line)?;
     let package = function_zip("vault")?;
     let arguments = [text(&package)?, NAME, NAME, stack.token()];
     stack.run_python("contract/stack/watch.py", &arguments, &[])?;
-    stack.run_python("contract/stack/honoured.py", &[NAME, NAME], &[])?;
     once_more_it_keeps_what_was_made(&mut stack)
 }
 
@@ -221,6 +224,31 @@ fn counted(stack: &Stack, key: &KeyFile) -> Result<()> {
     let line = key.public_line()?;
     let arguments = [NAME, stack.url(), stack.token(), &line];
     stack.run_python("contract/stack/counted.py", &arguments, &[])?;
+    Ok(())
+}
+
+fn callers(stack: &Stack, line: &str) -> Result<()> {
+    let command = countersign()?;
+    let command = command.get_program().to_str().context("the path is text")?;
+    let arguments = [NAME, stack.url(), NAME, line, command];
+    stack.run_python("contract/stack/callers.py", &arguments, &[])?;
+    Ok(())
+}
+
+/// The emulator of `stack` is somebody else's to a second `localstack/up`, which finds the stack there.
+fn an_emulator_that_runs_already_is_used_and_left_running(stack: &Stack) -> Result<()> {
+    let list = ["certificate", "list", "--json"];
+    let guest = Stack::up_at(&stack.endpoint()?, NAME)?;
+    ensure!(guest.url() != stack.url(), "each has an origin of its own");
+    ensure!(guest.log().is_empty(), "it started an emulator: {}", guest.log());
+    for (url, token) in [(guest.url(), guest.token()), (guest.url(), stack.token())] {
+        run_python("contract/stack/known.py", &[url, token], &[])?;
+    }
+    ensure!(guest.countersign(&list)?.stdout == stack.countersign(&list)?.stdout);
+    guest.down()?;
+    let address = guest.url().trim_start_matches("http://");
+    ensure!(TcpStream::connect(address).is_err(), "{address} is still served");
+    run_python("contract/stack/known.py", &[stack.url(), guest.token()], &[])?;
     Ok(())
 }
 
