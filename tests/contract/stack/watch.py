@@ -44,7 +44,7 @@ def is_listening():
 
 
 def wait_until(ready, what):
-    for _ in range(100):
+    for _ in range(600):
         if ready():
             return
         time.sleep(0.1)
