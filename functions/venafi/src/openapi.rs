@@ -1,4 +1,4 @@
-//! The OpenAPI document of the family, from the table of routes and the types of [`crate::wire`].
+//! The OpenAPI document of the family, from the table of routes and the types of `wire`.
 
 use crate::{
     routes::{Access, Route, TABLE},
