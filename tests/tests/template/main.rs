@@ -7,6 +7,7 @@
 mod document;
 mod keys;
 mod operation;
+mod outputs;
 mod permissions;
 
 use anyhow::{Context, Result, ensure};
