@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::acl;
-use crate::acl::{AccessRequest, Acl, Capability};
+use crate::acl::{AccessRequest, Acl, Capability, Policy};
 
 fn permits(acl: &Acl, capability: Capability, parameters: &Value) -> bool {
     let none = Map::new();
@@ -72,6 +72,21 @@ fn allowed() {
         r#"allowed_parameters = { "*" = [] }"#,
         &[(json!({"other": 1}), true)],
     );
+}
+
+#[test]
+fn objects_are_compared_whole() {
+    check(
+        r#"allowed_parameters = { "a" = [{ b = 1, c = ["x"] }] }"#,
+        &[
+            (json!({"a": {"b": 1, "c": ["x"]}}), true),
+            (json!({"a": {"b": 2, "c": ["x"]}}), false),
+            (json!({"a": {"b": 1}}), false),
+            (json!({"a": {}}), false),
+        ],
+    );
+    let labelled = rule(r#"allowed_parameters = { "a" = [{ b "label" { c = 1 } }] }"#);
+    assert!(Policy::parse("test", &labelled).is_err());
 }
 
 #[test]

@@ -115,6 +115,9 @@ fn patterns() {
         ("a/+/c*", "a/b/cd/e", true),
         ("a/+/c*", "a/b/d", false),
         ("a/+/c*", "a/b/c/e", true),
+        ("a/+/c", "a/b/cd", false),
+        ("a/+/c", "a/b/d", false),
+        ("a/+/c/d*", "a/b/ce/d", false),
         ("a/+", "a/", true),
         ("a/+", "a", false),
         // Only a final `*` and a `+` of its own are wildcards.
@@ -219,6 +222,7 @@ fn capabilities_are_sorted() {
         names,
         ["create", "delete", "list", "patch", "read", "sudo", "update"]
     );
+    assert_eq!(Update.to_string(), "update");
     assert!(acl.allows("a", Sudo));
     assert!(!acl.allows("a", Deny));
     assert!(!acl.allows("a", Root));
@@ -227,6 +231,7 @@ fn capabilities_are_sorted() {
 #[test]
 fn root_may_do_everything() {
     let (root, other) = (Policy::root(), super::policy(&rules("* deny")));
+    assert!(root.is_root());
     for acl in [
         Acl::new(&[&root]),
         Acl::new(&[&other, &root]),

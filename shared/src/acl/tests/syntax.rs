@@ -47,6 +47,25 @@ fn old_words() {
 }
 
 #[test]
+fn rendered() {
+    let text = r#"path "a/*" {
+  capabilities = ["create", "read"]
+  allowed_parameters = {
+    "a" = ["x", 1, true, [2, "y"], { "b" = "z" }]
+    "b" = []
+  }
+  denied_parameters = {
+    "c" = ["\u000a\x24\"\\"]
+  }
+  required_parameters = ["a", "b"]
+  min_wrapping_ttl = 1
+  max_wrapping_ttl = "1s500ms"
+}
+"#;
+    assert_eq!(policy(text).to_string(), text);
+}
+
+#[test]
 fn repeated_blocks() {
     let hcl = policy("path \"a\" { policy = \"read\" }\npath \"a\" { policy = \"write\" }\npath \"b\" {}");
     let json = r#"{"path": {"a": {"policy": "read"}, "a": {"policy": "write"}, "b": {}}}"#;
@@ -68,6 +87,26 @@ fn texts() {
         let read = policy(&format!("path {quoted} {{}}"));
         let json = policy(&serde_json::json!({"path": {path: {}}}).to_string());
         assert_eq!(read, json, "{quoted}");
+    }
+}
+
+/// With `-`, the indentation of the closing marker goes from every line, if every line has it.
+#[test]
+fn heredocs() {
+    for (heredoc, text) in [
+        ("<<E\n  one\n  two\n  E\n", "  one\n  two\n"),
+        ("<<-E\n    one\n      two\n    E\n", "one\n  two\n"),
+        ("<<-E\n    one\n  two\n    E\n", "    one\n  two\n"),
+        ("<<-E\r\n\t\tone\r\n\t\tE\r\n", "one\r\n"),
+        ("<<end_of_2\nend\nend_of_2\n", "end\n"),
+        ("<<E\nE\n", ""),
+    ] {
+        let read = policy(&format!(
+            "path \"x\" {{ allowed_parameters = {{ a = [{heredoc}] }} }}"
+        ));
+        let parameters = serde_json::json!({"allowed_parameters": {"a": [text]}});
+        let json = policy(&serde_json::json!({"path": {"x": parameters}}).to_string());
+        assert_eq!(read, json, "{heredoc}");
     }
 }
 
@@ -210,6 +249,8 @@ fn not_hcl() {
         ("/ x", 1, "a key, a value or a bracket"),
         ("name = <x", 1, "\"<<\" before a heredoc"),
         ("name = <<\nx", 1, "a heredoc marker and a line end"),
+        ("name = <<E x\nE\n", 1, "a heredoc marker and a line end"),
+        ("name = <<E\r\r\nE\n", 1, "a heredoc marker and a line end"),
         ("name = <<EOT\nx\n", 3, "the marker that ends a heredoc"),
         ("name = 0x1f", 1, "a decimal number"),
         ("name = -", 1, "a decimal number"),
@@ -228,6 +269,19 @@ fn not_hcl() {
         refusal("path \"x\" {\n  capabilities = }"),
         "error parsing: line 2: expected a value, found '}'"
     );
+    for (text, found) in [
+        ("path \"x", "the end of the text"),
+        ("path \"x\n", "the end of the line"),
+        (r#"path "\q""#, "'q'"),
+        (r#"path "\777" {}"#, "something else"),
+        (r#"path "\777"#, "the end of the text"),
+    ] {
+        assert!(
+            refusal(text).ends_with(&format!(", found {found}")),
+            "{text}: {}",
+            refusal(text)
+        );
+    }
 }
 
 #[test]
