@@ -71,6 +71,7 @@ fn the_commands_for_vaults_client_certify_rotate_and_administer() -> Result<()> 
         block.replace("/etc/ssh", &home)
     });
     fs::create_dir(&ssh)?;
+    fs::create_dir(desk.home().join("sshd_config.d"))?;
     make_key(&ssh, "id_ed25519", KeyType::Ed25519)?;
     let certificate =
         || -> Result<String> { decode_certificate(&fs::read_to_string(ssh.join("id_ed25519-cert.pub"))?) };
@@ -84,7 +85,7 @@ fn the_commands_for_vaults_client_certify_rotate_and_administer() -> Result<()> 
         "{listing}"
     );
     ensure!(listing.contains(&fingerprint(&trusted)?), "{listing}\n{trusted}");
-    let configuration = fs::read_to_string(desk.home().join("sshd_config"))?;
+    let configuration = fs::read_to_string(desk.home().join("sshd_config.d/countersign.conf"))?;
     ensure!(
         configuration == format!("TrustedUserCAKeys {home}/trusted_user_ca.pub\n"),
         "{configuration}"

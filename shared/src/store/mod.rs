@@ -2,7 +2,7 @@
 //!
 //! The trait is as small as DynamoDB lets it be: a consistent batched read, a conditional write of one record or
 //! of several together, and a query of one partition in order. Typed views stand above it, beside what they
-//! describe: certificates in [`crate::issue`], authorities in [`crate::authority`], tokens in [`crate::access`].
+//! describe: certificates in [`crate::certificates`], authorities in [`crate::authority`], tokens in [`crate::access`].
 //!
 //! # Who can write a table can …
 //!
@@ -33,7 +33,7 @@ use std::fmt;
 /// One of the three tables of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Table {
-    /// Tokens, identities, one-time passwords, leases.
+    /// Tokens, identities, and what else lets somebody in: ARCHITECTURE.md lists all of it.
     Access,
     /// One record per certificate.
     Certificates,
