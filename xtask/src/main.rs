@@ -1,6 +1,4 @@
-//! Tasks: `cargo xtask openapi` writes the OpenAPI documents anew, `cargo xtask coverage` says which tests show what the
-//! founding documents name, `cargo xtask bench` measures, `cargo xtask instructions` counts, and `cargo xtask package` builds the Lambda functions as they
-//! are released.
+//! The tasks that cargo lacks: `cargo xtask help` lists them.
 
 #![allow(clippy::disallowed_methods, reason = "tasks read the environment")]
 
@@ -14,6 +12,15 @@ mod test_functions;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::{env, fs, path::Path};
+
+const USAGE: &str = "usage: cargo xtask TASK
+  openapi                    write the families' OpenAPI documents anew
+  coverage [--check]         write, or only check, which tests show what the founding documents name (docs/coverage.md)
+  bench [--quick] [--json]   measure everything as it is released (docs/performance.md)
+  instructions               count the instructions of a signature, with valgrind
+  package [--x86-64]         build the Lambda functions as they are released, for arm64 or x86-64
+
+example: cargo xtask bench --quick --json";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -31,10 +38,11 @@ fn main() -> Result<()> {
         ["instructions"] => bench::instructions(repository()),
         ["package"] => package::run("arm64", repository()),
         ["package", "--x86-64"] => package::run("x86-64", repository()),
-        _ => bail!(
-            "usage: cargo xtask openapi | coverage [--check] | bench [--quick] [--json] | instructions | package \
-             [--x86-64]"
-        ),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!(USAGE),
     }
 }
 
