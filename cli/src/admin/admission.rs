@@ -1,6 +1,6 @@
 //! `countersign admission`: callers whom API Gateway knows, and what they may do without a token.
 
-use super::found;
+use super::{delete, found, missing_policies};
 use crate::{
     client::{Client, segment},
     output::{Output, fields, shown, table},
@@ -83,7 +83,12 @@ pub(crate) async fn run(command: Command, client: &Client) -> Result<Output> {
                 request["value"] = value.into();
                 request["claims"] = json!(require.into_iter().collect::<BTreeMap<_, _>>());
             }
-            Ok(one(&client.write(PATH, &request).await?["data"]))
+            let mut made = client.write(PATH, &request).await?["data"].clone();
+            let warnings = missing_policies(client, &policies).await;
+            if !warnings.is_null() {
+                made["warnings"] = warnings;
+            }
+            Ok(one(&made))
         }
         Command::List => list(client).await,
         Command::Show { id } => {
@@ -93,7 +98,13 @@ pub(crate) async fn run(command: Command, client: &Client) -> Result<Output> {
             ))
         }
         Command::Delete { id } => {
-            client.delete(&format!("{PATH}/{}", segment(&id))).await?;
+            delete(
+                client,
+                &format!("{PATH}/{}", segment(&id)),
+                &format!("admission {id}"),
+                "admission list",
+            )
+            .await?;
             Ok(Output::sentence(
                 format!("Admission {id} is gone."),
                 json!({"id": id}),
@@ -136,6 +147,7 @@ fn one(admission: &Value) -> Output {
                 .map(timestamp::render)
                 .unwrap_or_default(),
         ),
+        ("warning", shown(admission, "warnings")),
     ]);
     Output {
         text,

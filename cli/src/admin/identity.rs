@@ -1,6 +1,6 @@
 //! `countersign identity`: machine identities. Vault's clients know them as AppRoles; the client id is the role id.
 
-use super::found;
+use super::{delete, found, missing_policies};
 use crate::{
     client::{Client, is_absent, segment},
     output::{Output, fields, shown},
@@ -71,7 +71,7 @@ pub(crate) async fn run(command: Command, client: &Client) -> Result<Output> {
         }
         Command::Show { name } => show(client, &name).await,
         Command::Delete { name } => {
-            client.delete(&path(&name)).await?;
+            delete(client, &path(&name), &format!("identity {name}"), "identity list").await?;
             Ok(Output::sentence(
                 format!("Identity {name} is gone."),
                 json!({"name": name}),
@@ -113,7 +113,9 @@ async fn create(client: &Client, name: &str, policies: &[String], ttl: Option<St
     let secret = client
         .write(&format!("{}/secret-id", path(name)), &json!({}))
         .await?;
-    Ok(credentials(name, &client_id, &secret["data"]))
+    let mut made = secret["data"].clone();
+    made["warnings"] = missing_policies(client, policies).await;
+    Ok(credentials(name, &client_id, &made))
 }
 
 async fn client_id(client: &Client, name: &str) -> Result<String> {
@@ -123,17 +125,21 @@ async fn client_id(client: &Client, name: &str) -> Result<String> {
 }
 
 fn credentials(name: &str, client_id: &str, secret: &Value) -> Output {
-    let json = json!({
+    let mut json = json!({
         "name": name,
         "client_id": client_id,
         "client_secret": secret["secret_id"],
         "secret_accessor": secret["secret_id_accessor"],
     });
+    if !secret["warnings"].is_null() {
+        json["warnings"] = secret["warnings"].clone();
+    }
     let text = fields([
         ("name", name.to_owned()),
         ("client id", client_id.to_owned()),
         ("client secret", shown(&json, "client_secret")),
         ("secret accessor", shown(&json, "secret_accessor")),
+        ("warning", shown(&json, "warnings")),
     ]);
     Output { text, json }
 }

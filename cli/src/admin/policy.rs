@@ -1,6 +1,6 @@
 //! `countersign policy`: what tokens may do, in Vault's policy language.
 
-use super::{found, read_text};
+use super::{delete, found, read_text};
 use crate::{
     client::{Client, segment},
     output::Output,
@@ -72,7 +72,7 @@ pub(crate) async fn run(command: Command, client: &Client) -> Result<Output> {
             Ok(Output::sentence(names.join("\n"), json!({"policies": names})))
         }
         Command::Delete { name } => {
-            client.delete(&path(&name)).await?;
+            delete(client, &path(&name), &format!("policy {name}"), "policy list").await?;
             Ok(Output::sentence(
                 format!("Policy {name} is gone."),
                 json!({"name": name}),

@@ -1,7 +1,7 @@
 //! `countersign token`: who may call the certificate authority.
 
 use crate::{
-    client::{Client, Refused},
+    client::{Client, Refused, texts},
     output::{Output, fields, shown, table},
 };
 use anyhow::{Result, bail};
@@ -148,36 +148,48 @@ async fn lookup_accessor(client: &Client, accessor: &str) -> Result<Value> {
 /// Vault answers 403 about an accessor that nobody has.
 fn known<T>(result: Result<T>, accessor: &str) -> Result<T> {
     match result {
-        Err(error) if is_unknown(&error) => {
-            bail!("no token has the accessor {accessor}; `countersign token list` shows those that are there")
-        }
+        Err(error) if is_unknown(&error) => bail!(no_accessor(accessor)),
         other => other,
     }
 }
 
+fn no_accessor(accessor: &str) -> String {
+    format!("no token has the accessor {accessor}; `countersign token list` shows those that are there")
+}
+
 fn is_unknown(error: &anyhow::Error) -> bool {
+    has_reason(error, "invalid accessor")
+}
+
+fn has_reason(error: &anyhow::Error, reason: &str) -> bool {
     let refused = error.downcast_ref::<Refused>();
-    refused.is_some_and(|refused| {
-        refused
-            .errors
-            .iter()
-            .any(|text| text.contains("invalid accessor"))
-    })
+    refused.is_some_and(|refused| refused.errors.iter().any(|text| text.contains(reason)))
 }
 
 async fn revoke(client: &Client, other: Option<String>, accessor: Option<String>) -> Result<Output> {
     match (other, accessor) {
         (Some(token), _) => {
-            client
-                .write("auth/token/revoke", &json!({"token": token}))
-                .await?;
+            // The API takes the revocation of what is not there for a success. Whoever may revoke need not be allowed to
+            // look up.
+            let request = json!({"token": token});
+            match client.write("auth/token/lookup", &request).await {
+                Err(error) if has_reason(&error, "bad token") => {
+                    bail!(
+                        "there is no such token; `countersign token list` shows the accessors of those that are there"
+                    )
+                }
+                _ => client.write("auth/token/revoke", &request).await?,
+            };
         }
         (None, accessor) => {
             let accessor = accessor.unwrap_or_default();
             let answer = client
                 .write("auth/token/revoke-accessor", &json!({"accessor": accessor}))
                 .await;
-            known(answer, &accessor)?;
+            let warnings = texts(&known(answer, &accessor)?["warnings"]);
+            if warnings.iter().any(|text| text.contains("No token found")) {
+                bail!(no_accessor(&accessor));
+            }
         }
     }
     Ok(Output::sentence(

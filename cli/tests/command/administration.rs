@@ -225,6 +225,62 @@ fn an_identity_logs_in_with_what_its_creation_printed() {
 }
 
 #[test]
+fn what_is_not_there_cannot_be_deleted() {
+    let server = server();
+    for (arguments, reason) in [
+        (&["token", "revoke", "nope"][..], "there is no such token"),
+        (
+            &["token", "revoke", "--accessor", "nope"],
+            "no token has the accessor nope",
+        ),
+        (&["policy", "delete", "nope"], "there is no policy nope"),
+        (&["identity", "delete", "nope"], "there is no identity nope"),
+        (&["admission", "delete", "nope"], "there is no admission nope"),
+        (
+            &["admission", "delete", "0123456789abcdef0123456789abcdef"],
+            "there is no admission 0123",
+        ),
+    ] {
+        let error = failure(&server.administer(ROOT, arguments));
+        assert!(error.contains(reason), "{arguments:?}: {error}");
+    }
+    // What is there can be, by whoever may do nothing else.
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("policy.hcl");
+    let rule = |path: &str, may: &str| format!("path \"{path}\" {{ capabilities = [\"{may}\"] }}\n");
+    let rules = rule("sys/policies/acl/other", "delete") + &rule("auth/token/revoke", "update");
+    fs::write(&file, rules).unwrap();
+    for name in ["remover", "other"] {
+        server.says(ROOT, &["policy", "write", name, file.to_str().unwrap()]);
+    }
+    let token = |policy: &str| {
+        let made = server.json(ROOT, &["token", "create", "--policy", policy]);
+        made["client_token"].as_str().unwrap().to_owned()
+    };
+    let (remover, other) = (token("remover"), token("other"));
+    server.says(&remover, &["policy", "delete", "other"]);
+    server.says(&remover, &["token", "revoke", &other]);
+    let error = failure(&server.administer(ROOT, &["token", "revoke", &other]));
+    assert!(error.contains("there is no such token"), "{error}");
+}
+
+#[test]
+fn a_policy_that_is_not_there_is_warned_of() {
+    let server = server();
+    let arn = "arn:aws:iam::123456789012:role/deployer";
+    for create in [
+        &["token", "create"][..],
+        &["identity", "create", "ci"],
+        &["admission", "create", "--iam", arn],
+    ] {
+        let create = [create, &["--policy", "default", "--policy", "missing"]].concat();
+        let said = server.says(ROOT, &create);
+        assert_eq!(said.matches("does not exist").count(), 1, "{said}");
+        assert!(said.contains("Policy \"missing\" does not exist"), "{said}");
+    }
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let run = |arguments: &[&str]| failure(&countersign().args(arguments).output().unwrap());
     assert!(run(&["token", "list"]).contains("--url"));
@@ -254,7 +310,10 @@ fn admissions_are_made_listed_shown_and_deleted() {
     let nobody = server.says(ROOT, &["admission", "list"]);
     assert!(nobody.contains("Nobody is admitted"), "{nobody}");
     let arn = "arn:aws:iam::123456789012:role/team/deployer";
-    let made = server.json(ROOT, &["admission", "create", "--iam", arn, "--policy", "signer"]);
+    let made = server.json(
+        ROOT,
+        &["admission", "create", "--iam", arn, "--policy", "default"],
+    );
     assert_eq!(made["arn"], "arn:aws:iam::123456789012:role/deployer", "{made}");
     let jwt = [
         "admission",
