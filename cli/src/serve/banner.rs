@@ -10,12 +10,6 @@ use std::{
 /// The commands from a root token to a login, for bash. A test runs this very text.
 pub(crate) const FIRST_LOGIN: &str = include_str!("first_login.sh");
 
-/// How to a root token where the directory has one that nobody but its owner knows.
-const ANOTHER_TOKEN: &str = "\
-# Root token: the one from the first start. For one more, start with --root-token TOKEN; or, with a token that you have:
-#   countersign token create --root --url URL --token TOKEN
-";
-
 /// The text of the start.
 pub(crate) struct Banner<'a> {
     pub(crate) address: SocketAddr,
@@ -38,11 +32,22 @@ impl Banner<'_> {
         format!("{scheme}://{}", SocketAddr::new(host, self.address.port()))
     }
 
-    fn exports(&self) -> String {
-        let token = match self.token {
-            Some(token) => quoted(token.reveal()),
-            None => "'A ROOT TOKEN'".into(),
-        };
+    /// How to a root token where the directory has one that nobody but its owner knows.
+    fn another_token(&self) -> String {
+        let trust = self.certificate.map(|path| {
+            let path = path.display().to_string();
+            format!(" --ca-cert {}", quoted(&path))
+        });
+        format!(
+            "# Root token: the one from the first start. For one more, start with --root-token TOKEN; or, with a root token \
+             that you have:\n#   countersign token create --root --url {}{} --token TOKEN",
+            self.url(),
+            trust.unwrap_or_default()
+        )
+    }
+
+    fn exports(&self, token: &SecretToken) -> String {
+        let token = quoted(token.reveal());
         let mut text = format!("export VAULT_ADDR={} VAULT_TOKEN={token}\n", quoted(&self.url()));
         text.push_str("export COUNTERSIGN_URL=\"$VAULT_ADDR\" COUNTERSIGN_TOKEN=\"$VAULT_TOKEN\"\n");
         if let Some(path) = self.certificate {
@@ -71,14 +76,15 @@ impl fmt::Display for Banner<'_> {
         if let Some(certificate) = self.certificate {
             writeln!(f, "# TLS certificate to trust: {}", certificate.display())?;
         }
-        match self.token {
-            Some(token) => writeln!(f, "# Root token: {}", token.reveal())?,
-            None => write!(f, "{}", ANOTHER_TOKEN)?,
-        }
+        // Without a token the commands could not work.
+        let Some(token) = self.token else {
+            return writeln!(f, "{}\n# Ctrl-C ends this server.", self.another_token());
+        };
+        writeln!(f, "# Root token: {}", token.reveal())?;
         writeln!(
             f,
             "\n# Paste this into another bash: to whom the commands talk, and as whom.\n{}",
-            self.exports()
+            self.exports(token)
         )?;
         writeln!(
             f,
@@ -117,5 +123,10 @@ mod tests {
     fn an_old_directory_says_how_to_get_a_token() {
         let text = banner("127.0.0.1:8200").to_string();
         assert!(text.contains("--root-token TOKEN"), "{text}");
+        assert!(
+            text.contains("token create --root --url http://127.0.0.1:8200 --token TOKEN"),
+            "{text}"
+        );
+        assert!(text.lines().all(|line| line.starts_with('#')), "{text}");
     }
 }

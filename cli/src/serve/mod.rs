@@ -86,6 +86,9 @@ async fn bind(listen: &str) -> Result<TcpListener> {
         std::io::ErrorKind::PermissionDenied => {
             anyhow!("this user may not listen on {listen}\nchoose a port above 1023 with --listen")
         }
+        std::io::ErrorKind::AddrNotAvailable => anyhow!(
+            "this machine has no such address: {listen}\ngive one that it has, as in --listen 127.0.0.1:8200"
+        ),
         _ => anyhow!("cannot listen on {listen}: {error}\ngive an address and a port, as in --listen 127.0.0.1:8200"),
     })
 }

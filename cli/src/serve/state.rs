@@ -1,12 +1,12 @@
 //! What the local server keeps: the tables and the CA keys, in a directory or in memory.
 
 use super::advice::AdvisingLog;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use countersign::{
     Services,
     clock::SystemClock,
     random::SystemRandomSource,
-    signer::local::{LocalKeyring, SEALING_KEY_FILE},
+    signer::local::{LocalKeyring, LocalKeyringError, SEALING_KEY_FILE},
     store::{
         embedded::{DATABASE_FILE, Embedded, OpenError},
         gathering::Gathering,
@@ -37,8 +37,7 @@ impl State {
                 let embedded = Embedded::open(directory)
                     .await
                     .map_err(|error| advise(error, directory))?;
-                let keyring = LocalKeyring::open(directory)
-                    .with_context(|| format!("the CA keys in {} cannot be opened", directory.display()))?;
+                let keyring = LocalKeyring::open(directory).map_err(|error| advise_key(error, directory))?;
                 (embedded, keyring)
             }
         };
@@ -98,4 +97,13 @@ fn advise(error: OpenError, directory: &Path) -> anyhow::Error {
             directory.display()
         )),
     }
+}
+
+fn advise_key(error: LocalKeyringError, directory: &Path) -> anyhow::Error {
+    let mut text = format!("the CA keys in {} cannot be opened", directory.display());
+    let is_damaged = matches!(error, LocalKeyringError::NotAKey { .. });
+    if is_damaged {
+        text = format!("{text}: restore {SEALING_KEY_FILE}, or begin with another --data-dir");
+    }
+    anyhow::Error::new(error).context(text)
 }

@@ -37,6 +37,9 @@ pub(crate) struct Tls {
 impl Tls {
     /// With a certificate chain and its private key, both PEM.
     pub(crate) fn from_files(certificate: &Path, key: &Path) -> Result<Self> {
+        for path in [certificate, key] {
+            fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        }
         let chain = CertificateDer::pem_file_iter(certificate)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| anyhow!("{} is not a PEM certificate: {error}", certificate.display()))?;

@@ -70,6 +70,10 @@ fn a_refused_command_says_what_to_do_next() {
             "--listen 127.0.0.1:8200",
         ),
         (
+            &["serve", "--memory", "--listen", "192.0.2.1:8200"],
+            "this machine has no such address",
+        ),
+        (
             &["serve", "--listen", "127.0.0.1:0", "--data-dir", data],
             "choose another directory with --data-dir",
         ),

@@ -35,6 +35,11 @@ fn an_old_directory_keeps_its_root_tokens_and_takes_more() {
     let second = start(&directory, &[]);
     assert_eq!(second.root_token(), None);
     assert!(second.banner.contains("--root-token TOKEN"), "{}", second.banner);
+    assert!(
+        second.banner.lines().all(|line| line.starts_with('#')),
+        "no command that cannot work: {}",
+        second.banner
+    );
     assert!(is_root(&second, &token));
     drop(second);
 

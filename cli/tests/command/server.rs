@@ -105,6 +105,18 @@ fn a_lost_sealing_key_is_not_replaced() {
     let error = failure(&second);
     assert!(error.contains("sealing.key is missing"), "{error}");
     assert!(!key.exists(), "no other is made in its place");
+
+    std::fs::write(&key, "damaged").unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let third = countersign()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir", data])
+        .output()
+        .unwrap();
+    let error = failure(&third);
+    assert!(
+        error.contains("restore sealing.key, or begin with another --data-dir"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -50,10 +50,12 @@ fn a_given_certificate_is_used() {
     let output = administer(&server, Some(&certificate));
     assert!(output.status.success(), "{}", text(&output.stderr));
 
-    for (certificate, key) in [
-        (&key, &key),
-        (&certificate, &certificate),
-        (&certificate, &"/nowhere".to_owned()),
+    let nowhere = "/nowhere".to_owned();
+    for (certificate, key, reason) in [
+        (&key, &key, "is not a PEM"),
+        (&certificate, &certificate, "is not a PEM"),
+        (&certificate, &nowhere, "/nowhere cannot be read"),
+        (&nowhere, &key, "/nowhere cannot be read"),
     ] {
         let mut command = countersign();
         command.args([
@@ -67,7 +69,7 @@ fn a_given_certificate_is_used() {
             key,
         ]);
         let error = failure(&command.output().unwrap());
-        assert!(error.contains("is not a PEM"), "{error}");
+        assert!(error.contains(reason), "{error}");
     }
 }
 
