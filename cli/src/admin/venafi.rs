@@ -24,7 +24,8 @@ pub(crate) enum Command {
 pub(crate) enum Template {
     /// Make a template from a JSON document, with a CA key of its own unless the document names an authority
     #[command(
-        after_help = "Example:\n  countersign venafi template create users.json --url http://127.0.0.1:8200"
+        after_help = "Example:\n  echo '{\"Name\": \"users\", \"AccessControl\": {\"AllowedPrincipalsPatterns\": \
+                      [\"ubuntu\"]}}' | countersign venafi template create -"
     )]
     Create {
         /// The document, or - for standard input
