@@ -1,4 +1,4 @@
-"""The deployed functions with a KMS that fails or throttles, and a DynamoDB that does: every dialect answers with an
+"""The deployed functions with a KMS that fails or throttles, and a DynamoDB that does: Vault and ngrok answer with an
 error that says to try again, and no certificate leaves without its record.
 
 Usage: faults.py STACK URL TOKEN PUBLIC_KEY PREFIX
