@@ -29,8 +29,8 @@ const ADVICE: [Advice; 8] = [
     },
     Advice {
         applies: |decision| decision.outcome == "permission_denied",
-        text: "a token's policies do not allow what it asked for: the line of this request in the log says which path; \
-               `countersign policy write` allows it",
+        text: "a token's policies do not allow what it asked for: its line in the log says what that was; a policy \
+               with that path (`countersign policy write`) allows it",
     },
     Advice {
         applies: |decision| {
