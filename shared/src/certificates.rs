@@ -12,7 +12,7 @@ use crate::{
     days,
     error::Error,
     services::Services,
-    ssh::{CertificateFields, TbsCertificate},
+    ssh::{CertificateFields, IssuedCertificate, TbsCertificate},
     store::{self, Condition, Key, Listing, Query, Record, Store, Table, Write},
     types::{CertType, Ksuid, Serial},
 };
@@ -89,20 +89,34 @@ impl CertificateRecord {
         TbsCertificate::read(&bytes).map_err(Error::internal)
     }
 
-    /// The certificate line without comment, where the signature is kept.
+    /// The bytes that were to be signed, and what they say.
+    ///
+    /// # Errors
+    /// `Internal` where the stored bytes are not those of a certificate, in the form that this crate gives it.
+    pub(crate) fn tbs_certificate(&self) -> Result<TbsCertificate, Error> {
+        let bytes = STANDARD.decode(&self.tbs).map_err(Error::internal)?;
+        TbsCertificate::recorded(&bytes).map_err(Error::internal)
+    }
+
+    /// The certificate, where the signature is kept; the signature is verified again.
     ///
     /// # Errors
     /// `Internal` where what is stored does not make a certificate.
-    pub fn certificate_line(&self) -> Result<Option<String>, Error> {
+    pub fn certificate(&self) -> Result<Option<IssuedCertificate>, Error> {
         let Some(signature) = &self.signature else {
             return Ok(None);
         };
-        let mut writer = crate::ssh::Writer::default();
-        writer.raw(&STANDARD.decode(&self.tbs).map_err(Error::internal)?);
-        writer.string(STANDARD.decode(signature).map_err(Error::internal)?);
-        let certificate =
-            crate::ssh::Certificate::from_blob(&writer.into_bytes()).map_err(Error::internal)?;
-        Ok(Some(certificate.to_line()))
+        let blob = STANDARD.decode(signature).map_err(Error::internal)?;
+        let certificate = IssuedCertificate::attach(self.tbs_certificate()?, blob);
+        certificate.map(Some).map_err(Error::internal)
+    }
+
+    /// The line of [`certificate`](Self::certificate), without comment.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn certificate_line(&self) -> Result<Option<String>, Error> {
+        Ok(self.certificate()?.map(|certificate| certificate.to_line()))
     }
 }
 

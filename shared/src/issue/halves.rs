@@ -13,7 +13,7 @@ use crate::{
     policy::{self, Refusal},
     retirement,
     services::Services,
-    ssh::{IssuedCertificate, SignatureAlgorithm, TbsCertificate},
+    ssh::SignatureAlgorithm,
     store::{Condition, FIRST_VERSION, Key, Record, Write},
     types::{Ksuid, sha256_hex},
 };
@@ -146,17 +146,14 @@ async fn complete_unlogged(
         )));
     }
     let id = Ksuid::parse(&record.id).map_err(Error::internal)?;
-    let bytes = STANDARD.decode(&record.tbs).map_err(Error::internal)?;
-    let tbs = TbsCertificate::recorded(&bytes).map_err(Error::internal)?;
-    if let Some(signature) = &record.signature {
-        let blob = STANDARD.decode(signature).map_err(Error::internal)?;
-        let certificate = IssuedCertificate::attach(tbs, blob).map_err(Error::internal)?;
+    if let Some(certificate) = record.certificate()? {
         return Ok(Issued {
             certificate,
             record: record.clone(),
             stored: stored.clone(),
         });
     }
+    let tbs = record.tbs_certificate()?;
     if tbs.fields().validity.valid_before() <= services.clock.now() {
         return Err(Refusal::AlreadyExpired.into());
     }
@@ -217,17 +214,11 @@ async fn completed_by_another(
     let Some((record, stored)) = certificates::read(&*services.store, id).await? else {
         return Ok(None);
     };
-    let Some(signature) = record.signature.clone() else {
-        return Ok(None);
-    };
     if tbs_hash(&record)? != expected_hash {
         return Ok(None);
     }
-    let bytes = STANDARD.decode(&record.tbs).map_err(Error::internal)?;
-    let tbs = TbsCertificate::recorded(&bytes).map_err(Error::internal)?;
-    let blob = STANDARD.decode(signature).map_err(Error::internal)?;
-    let certificate = IssuedCertificate::attach(tbs, blob).map_err(Error::internal)?;
-    Ok(Some(Issued {
+    let certificate = record.certificate()?;
+    Ok(certificate.map(|certificate| Issued {
         certificate,
         record,
         stored,

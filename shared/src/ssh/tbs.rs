@@ -34,7 +34,8 @@ pub struct CertificateFields {
 
 /// The to-be-signed bytes of a certificate, with the fields that they encode.
 ///
-/// Comes from [`crate::issue`] alone, outside tests: who holds one has passed [`crate::policy::decide`].
+/// Comes from [`crate::issue`] or the record that it wrote, outside tests: who holds one has passed
+/// [`crate::policy::decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TbsCertificate {
     fields: CertificateFields,
