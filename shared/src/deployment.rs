@@ -23,6 +23,7 @@ use crate::{
     signer::kms::{self, KmsKeyring},
     store::dynamodb::{DynamoDb, TableNames, client_config},
 };
+use https::Https;
 use sdk::Sdk;
 use serde_json::Value;
 use std::{fmt, sync::Arc};
@@ -148,15 +149,20 @@ impl Config {
 
     /// The services of a function. Nothing is called before it is needed.
     pub fn services(&self) -> Services {
-        let (store, keyring) = self.clients(self.sdk.clients());
-        self.over(store, keyring)
+        self.services_through(&self.sdk.https())
     }
 
     /// The services of a function, with the connections to DynamoDB and KMS open that its first request needs. Whether either
     /// answers is for the requests to find out.
     pub async fn warm_services(&self) -> Services {
-        let (store, keyring) = self.clients(self.sdk.clients());
-        crate::join(store.warm(), keyring.warm()).await;
+        let https = self.sdk.https();
+        // The services are made while the connections are on their way.
+        let making = async { self.services_through(&https) };
+        crate::join(self.sdk.open_connections(&https), making).await.1
+    }
+
+    fn services_through(&self, https: &Https) -> Services {
+        let (store, keyring) = self.clients(self.sdk.clients(https));
         self.over(store, keyring)
     }
 

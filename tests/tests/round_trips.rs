@@ -6,9 +6,10 @@
 mod families;
 
 use anyhow::Result;
+use countersign::deployment::Config;
 use countersign_tests::{Ask, AwsDouble, Call, Family, depth};
-use families::{granted, router, services, services_over, set_up};
-use std::time::Duration;
+use families::{granted, router, services, set_up};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Long enough that calls which run side by side are seen to.
 const DELAY: Duration = Duration::from_millis(100);
@@ -108,12 +109,13 @@ async fn the_first_certificate_of_a_process_needs_no_connection_that_its_start_h
         let aws = AwsDouble::start().await?;
         let earlier = services(&aws);
         let ask = set_up(family, &router(family, earlier.clone()), &earlier).await?;
-        let (store, keyring) = (aws.store(), aws.keyring());
+        let environment: BTreeMap<_, _> = aws.environment().into_iter().collect();
+        let config = Config::read(|name| environment.get(name).cloned())?;
         // As far away as a service is: an answer from next door would be there before the next connection is.
         aws.delay(DELAY);
-        tokio::join!(store.warm(), keyring.warm());
+        let services = config.warm_services().await;
         let connections = aws.connections();
-        granted(&router(family, services_over(store, keyring)), &ask).await?;
+        granted(&router(family, services), &ask).await?;
         assert_eq!(aws.connections(), connections, "{}", family.name());
     }
     Ok(())

@@ -1,15 +1,25 @@
-//! The HTTPS client of the functions: the SDK's own, but for the root certificates that it trusts.
+//! The HTTPS client of the functions: the SDK's own, but for the root certificates that it trusts, and for its connections,
+//! which can be opened ahead of the first request.
 //!
 //! The SDK reads every root certificate of the system before its first connection. That was most of what a cold start did
-//! (`docs/performance.md`), for some hundred and forty authorities of which five sign for AWS. This client trusts those five.
+//! (`docs/performance.md`), for some hundred and forty authorities of which five sign for AWS. This client trusts those five
+//! wherever they suffice.
 
 use aws_smithy_http_client::{
-    Builder, ConnectorBuilder,
+    ConnectorBuilder,
     proxy::ProxyConfig,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::{
+    http::{HttpClient, HttpConnector, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::HttpRequest,
+    runtime_components::RuntimeComponents,
+};
+use http_body_util::BodyExt;
+use std::time::Duration;
 
+/// How long a start waits for connections. A request that finds none opens its own.
+const OPENING: Duration = Duration::from_secs(2);
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 /// What the names of the regions begin with that Amazon Trust Services certify.
 const REGIONS: [&str; 9] = ["af-", "ap-", "ca-", "eu-", "il-", "me-", "mx-", "sa-", "us-"];
@@ -22,22 +32,61 @@ pub(super) fn certify(region: &str) -> bool {
     begins(&REGIONS) && !begins(&OTHER_PARTITIONS)
 }
 
-/// A client that trusts Amazon's roots and no other.
-pub(super) fn client() -> SharedHttpClient {
-    let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-    let context = TlsContext::builder()
-        .with_trust_store(roots)
-        .build()
-        .expect("a trust store of certificates is a complete context");
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = ConnectorBuilder::default()
+/// Whose certificates a client takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Roots {
+    /// Amazon Trust Services, and nobody else.
+    Amazon,
+    /// Whom the system trusts.
+    System,
+}
+
+/// A client for all services: whoever asks it gets the same connections. A clone shares them.
+#[derive(Clone, Debug)]
+pub(super) struct Https(SharedHttpConnector);
+
+impl Https {
+    /// A client that waits so long for a connection.
+    pub(super) fn new(roots: Roots, connect: Duration) -> Self {
+        let mut context = TlsContext::builder();
+        if roots == Roots::Amazon {
+            context = context.with_trust_store(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS));
+        }
+        let settings = HttpConnectorSettings::builder().connect_timeout(connect);
+        let connector = ConnectorBuilder::default()
+            .connector_settings(settings.build())
+            .proxy_config(ProxyConfig::from_env())
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .tls_context(context.clone())
-            .proxy_config(ProxyConfig::from_env());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.build()
-    })
+            .tls_context(
+                context
+                    .build()
+                    .expect("certificates are all that a context needs"),
+            )
+            .build();
+        Self(SharedHttpConnector::new(connector))
+    }
+
+    /// Opens a connection to `url`, or fails to: that is for requests to find out. One that the SDK made would do the
+    /// same, and cost six times as much before it is sent: this one is not signed and asks nothing. Services answer it
+    /// with a word of welcome or an error, and keep the connection.
+    pub(super) async fn open(&self, url: &str) {
+        let Ok(request) = HttpRequest::get(url) else {
+            return;
+        };
+        let opening = async {
+            if let Ok(answer) = self.0.call(request).await {
+                // A connection whose answer was not read is not used again.
+                let _ = answer.into_body().collect().await;
+            }
+        };
+        let _ = tokio::time::timeout(OPENING, opening).await;
+    }
+}
+
+impl HttpClient for Https {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.clone()
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +120,7 @@ mod tests {
             .credentials_provider(aws_sdk_kms::config::Credentials::for_tests())
             .retry_config(aws_sdk_kms::config::retry::RetryConfig::disabled())
             .endpoint_url("https://127.0.0.1:1")
-            .http_client(client())
+            .http_client(Https::new(Roots::Amazon, Duration::from_secs(2)))
             .build();
         let answer = aws_sdk_kms::Client::from_conf(config).list_keys().send().await;
         assert!(

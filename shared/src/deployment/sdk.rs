@@ -4,13 +4,20 @@
 //! The SDK's own search would look into files, metadata services and STS besides: a good part of the program, and time of
 //! every cold start, for places that a function has not.
 
-use super::https;
-use aws_config::{BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider};
-use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+use super::https::{self, Https, Roots};
+use crate::{join, join_all, store::dynamodb::CONNECT_TIMEOUT};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use std::iter;
+
+/// The first certificate of a process writes so many things at the same moment: its record, what the day has, that its
+/// authority is in use, and in one family an entry of a list.
+const DYNAMODB_CONNECTIONS: usize = 4;
 
 /// How the environment of a function says that AWS is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sdk {
+    credentials: Option<Credentials>,
     region: Option<String>,
     dynamodb_endpoint: Option<String>,
     kms_endpoint: Option<String>,
@@ -27,6 +34,7 @@ impl Sdk {
         };
         let is_true = |name: &str| value(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         Self {
+            credentials: credentials(&value),
             region: value("AWS_REGION").or_else(|| value("AWS_DEFAULT_REGION")),
             dynamodb_endpoint: endpoint("DYNAMODB"),
             kms_endpoint: endpoint("KMS"),
@@ -46,9 +54,21 @@ impl Sdk {
             && self.region.as_deref().is_some_and(https::certify)
     }
 
+    /// The HTTPS client of all services.
+    pub(super) fn https(&self) -> Https {
+        let roots = match self.certified_by_amazon() {
+            true => Roots::Amazon,
+            false => Roots::System,
+        };
+        Https::new(roots, CONNECT_TIMEOUT)
+    }
+
     /// The beginnings of the two clients, over one HTTPS client.
-    pub(super) fn clients(&self) -> (aws_sdk_dynamodb::config::Builder, aws_sdk_kms::config::Builder) {
-        let common = self.common();
+    pub(super) fn clients(
+        &self,
+        https: &Https,
+    ) -> (aws_sdk_dynamodb::config::Builder, aws_sdk_kms::config::Builder) {
+        let common = self.common(https);
         let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&common);
         dynamodb.set_endpoint_url(self.dynamodb_endpoint.clone());
         let mut kms = aws_sdk_kms::config::Builder::from(&common);
@@ -56,19 +76,71 @@ impl Sdk {
         (dynamodb, kms)
     }
 
-    fn common(&self) -> SdkConfig {
-        let credentials = EnvironmentVariableCredentialsProvider::new();
+    /// Opens the connections that a first request needs, ahead of it and all at the same time. Whether anybody answers is
+    /// no concern of this.
+    pub(super) async fn open_connections(&self, https: &Https) {
+        let (dynamodb, kms) = join(self.dynamodb_url(), self.kms_url()).await;
+        let dynamodb = iter::repeat_n(dynamodb, DYNAMODB_CONNECTIONS);
+        let urls: Vec<String> = dynamodb.chain(iter::once(kms)).flatten().collect();
+        join_all(urls.iter().map(|url| https.open(url))).await;
+    }
+
+    /// Where DynamoDB is: at its endpoint if that is set, otherwise where the SDK's own rules find it. None where they find
+    /// nothing, as its requests will say.
+    async fn dynamodb_url(&self) -> Option<String> {
+        use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+        if self.dynamodb_endpoint.is_some() {
+            return self.dynamodb_endpoint.clone();
+        }
+        let params = Params::builder()
+            .set_region(self.region.clone())
+            .use_fips(self.use_fips)
+            .use_dual_stack(self.use_dual_stack)
+            .build()
+            .ok()?;
+        let endpoint = DefaultResolver::new().resolve_endpoint(&params).await.ok()?;
+        Some(endpoint.url().to_owned())
+    }
+
+    /// The same of KMS.
+    async fn kms_url(&self) -> Option<String> {
+        use aws_sdk_kms::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+        if self.kms_endpoint.is_some() {
+            return self.kms_endpoint.clone();
+        }
+        let params = Params::builder()
+            .set_region(self.region.clone())
+            .use_fips(self.use_fips)
+            .use_dual_stack(self.use_dual_stack)
+            .build()
+            .ok()?;
+        let endpoint = DefaultResolver::new().resolve_endpoint(&params).await.ok()?;
+        Some(endpoint.url().to_owned())
+    }
+
+    fn common(&self, https: &Https) -> SdkConfig {
+        let credentials = self.credentials.clone().map(SharedCredentialsProvider::new);
         let mut common = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone().map(Region::new))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(https.clone())
             .use_fips(self.use_fips)
             .use_dual_stack(self.use_dual_stack);
-        if self.certified_by_amazon() {
-            common.set_http_client(Some(https::client()));
-        }
+        common.set_credentials_provider(credentials);
         common.build()
     }
+}
+
+/// The credentials that Lambda puts into the environment. They are good for as long as the process may live.
+fn credentials(value: impl Fn(&str) -> Option<String>) -> Option<Credentials> {
+    let (id, secret) = (value("AWS_ACCESS_KEY_ID")?, value("AWS_SECRET_ACCESS_KEY")?);
+    Some(Credentials::new(
+        id,
+        secret,
+        value("AWS_SESSION_TOKEN"),
+        None,
+        "environment",
+    ))
 }
 
 #[cfg(test)]

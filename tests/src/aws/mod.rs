@@ -284,6 +284,10 @@ async fn answer(
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
+    if target.is_empty() {
+        // Somebody who only wants the connection: no call.
+        return "healthy".into_response();
+    }
     let operation = target.rsplit('.').next().unwrap_or_default();
     let failure = state.faults.judge(operation, &headers);
     if failure == Some(Failure::Silence) {

@@ -69,11 +69,6 @@ impl KmsKeyring {
         Self { key_policy, ..self }
     }
 
-    /// Opens the connection to KMS ahead of the first request. Whether KMS answers is no concern of this.
-    pub async fn warm(&self) {
-        let _ = self.client.describe_key().key_id(&self.sealing_key).send().await;
-    }
-
     async fn seal_as(&self, sealed: Sealed<'_>, secret: &[u8]) -> Result<Vec<u8>, SignerError> {
         let answer = self
             .client

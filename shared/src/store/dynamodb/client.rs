@@ -5,9 +5,8 @@ use aws_sdk_dynamodb::config::{
 };
 use std::time::Duration;
 
-/// A connection inside a region stands within a millisecond or two. KMS's client has the same limit: so the two share one
-/// HTTPS client, which is made once.
-const CONNECT: Duration = Duration::from_millis(800);
+/// How long a connection may take. Inside a region it stands within a millisecond or two.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 /// DynamoDB answers within tens of milliseconds, and a request to it costs little to repeat.
 const ATTEMPT: Duration = Duration::from_secs(2);
 /// All attempts and the pauses between them: well within the time that a function or a patient client has.
@@ -29,7 +28,7 @@ pub fn client_config(config: Builder) -> Builder {
 /// How long a call may take: 0.8 s to connect, 2 s for each attempt, 5 s in all.
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT)
         .operation_timeout(OPERATION)
         .build()

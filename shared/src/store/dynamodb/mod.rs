@@ -28,11 +28,10 @@ mod range;
 mod tables;
 mod write;
 
-pub use client::{client_config, timeouts};
+pub use client::{CONNECT_TIMEOUT, client_config, timeouts};
 pub use tables::{TableNames, create_tables};
 
-use super::{Key, Query, Record, Store, StoreError, Table, Write, dynamodb::item::Item};
-use crate::join_all;
+use super::{Key, Query, Record, Store, StoreError, Write, dynamodb::item::Item};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
@@ -48,9 +47,6 @@ use std::{
 /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
 const MAX_PARTITION_BYTES: usize = 2048;
 const MAX_SORT_BYTES: usize = 1024;
-/// The first certificate of a process writes so many things at the same moment: its record, what the day has, that its
-/// authority is in use, and in one family an entry of a list.
-const CONNECTIONS: usize = 4;
 /// DynamoDB gives at most so many items to one batched read.
 const BATCH: usize = 100;
 /// A batched read that gets nowhere so many times in a row is being throttled.
@@ -69,13 +65,6 @@ impl DynamoDb {
     /// The tables called `names`, reached through `client`, which [`client_config`] has configured.
     pub fn new(client: Client, names: TableNames) -> Self {
         Self { client, names }
-    }
-
-    /// Opens the connections to DynamoDB that a first request needs, ahead of it, by reads of nothing. Whether DynamoDB
-    /// answers is no concern of this.
-    pub async fn warm(&self) {
-        let nothing = Key::new(Table::Roles, "warm", "warm");
-        join_all((0..CONNECTIONS).map(|_| self.read_one(&nothing))).await;
     }
 
     async fn read_one(&self, key: &Key) -> Result<Option<Record>, StoreError> {
