@@ -294,7 +294,6 @@ fn each_family_has_the_kms_actions_that_its_code_leads_to() -> Result<()> {
             ("KeySource::Kms", &["kms:DescribeKey", "kms:GetPublicKey"]),
             ("keyring.seal", &["kms:Encrypt"]),
             ("retire", &["kms:DisableKey"]),
-            ("warm_services", &["kms:DescribeKey"]),
         ] {
             if code.contains(word) {
                 needed.extend(set(actions));
