@@ -5,6 +5,9 @@
 //! the runtime's threads for blocking work where a file has to be synced. It starts no threads of its own and drops
 //! no expired records by itself: see [`Embedded::sweep_expired`].
 //!
+//! How much of the file SQLite keeps in memory, and how often it carries the log over to the file, is set where it is
+//! compiled: `LIBSQLITE3_FLAGS` in `.cargo/config.toml`. The engine has no way to say it.
+//!
 //! # What survives
 //!
 //! The file is in write-ahead mode with SQLite's default `synchronous = FULL`: a write is answered once it is in
