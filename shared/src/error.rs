@@ -1,6 +1,6 @@
 //! The one error of the domain, sorted by what its caller can do about it.
 
-use crate::policy::Refusal;
+use crate::refusal::Refusal;
 use std::{error::Error as StdError, fmt, time::Duration};
 
 /// The cause behind an [`Error`], for the log alone.

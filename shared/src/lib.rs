@@ -29,6 +29,7 @@ pub mod lambda;
 pub mod password;
 pub mod policy;
 pub mod random;
+pub mod refusal;
 pub mod retirement;
 pub mod role;
 pub mod services;

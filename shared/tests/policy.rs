@@ -3,7 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use countersign::{
-    policy::{IssuancePlan, Refusal, Request, RequestedKeyId, RequestedValidity, decide},
+    policy::{IssuancePlan, Request, RequestedKeyId, RequestedValidity, decide},
+    refusal::Refusal,
     role::{
         CertTypeRules, HostNames, KeyIdRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher,
         PrincipalRules, Role, SubjectKeyRule, SubjectKeyRules, ValueRule,

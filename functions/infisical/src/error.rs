@@ -222,7 +222,7 @@ impl From<countersign::store::StoreError> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use countersign::policy::Refusal;
+    use countersign::refusal::Refusal;
     use std::time::Duration;
 
     /// What the caller reads, and what only the log says.

@@ -8,7 +8,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use countersign::{Error, policy::Refusal};
+use countersign::{Error, refusal::Refusal};
 use http::{HeaderValue, StatusCode, header};
 use std::{collections::BTreeMap, time::Duration};
 

@@ -167,7 +167,7 @@ impl From<Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use countersign::policy::Refusal;
+    use countersign::refusal::Refusal;
 
     fn seen(failure: &Failure) -> (u16, Vec<&str>, &'static str, String) {
         let texts = failure.errors.iter().map(String::as_str).collect();

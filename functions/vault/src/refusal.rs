@@ -1,6 +1,6 @@
 //! The core's refusals in Vault's words. Clients match on these texts.
 
-use countersign::{policy::Refusal, ssh::KeyKind, types::PrincipalsError};
+use countersign::{refusal::Refusal, ssh::KeyKind, types::PrincipalsError};
 
 /// The text for the caller.
 pub(crate) fn text(refusal: &Refusal) -> String {

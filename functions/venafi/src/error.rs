@@ -5,7 +5,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use countersign::{Error, policy::Refusal};
+use countersign::{Error, refusal::Refusal};
 use http::{HeaderValue, StatusCode, header};
 use std::time::Duration;
 

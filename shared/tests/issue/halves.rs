@@ -8,7 +8,7 @@ use countersign::{
     authority::KeySpec,
     certificates::{self, CertificateRecord},
     issue::{Completion, Issuance, Issued, Pending, complete, record},
-    policy::Refusal,
+    refusal::Refusal,
     retirement::{self, Outcome},
     signer::faulty::{Failure, Fault, Operation},
     store::{Condition, Key, Record, Store, Table, Write, faulty, read_one},

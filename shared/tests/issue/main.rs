@@ -13,8 +13,9 @@ use countersign::{
     certificates::{self, CertificateList, CertificateRecord},
     clock::FixedClock,
     issue::{CertificateId, Issuance, Issued, Origin, issue},
-    policy::{Refusal, Request, RequestedKeyId, RequestedValidity},
+    policy::{Request, RequestedKeyId, RequestedValidity},
     random::{SeededRandom, SystemRandomSource},
+    refusal::Refusal,
     role::{CertTypeRules, LifetimeRules, PrincipalMatcher, PrincipalRules, Role},
     signer::{
         faulty::{Failure, Fault as SignerFault, FaultyKeyring, Operation as SignerOperation},

@@ -21,7 +21,8 @@ use axum::Json;
 use countersign::{
     Error,
     authority::Authority,
-    policy::{Refusal, Request, RequestedKeyId},
+    policy::{Request, RequestedKeyId},
+    refusal::Refusal,
     signer::private_key::GeneratedKey,
     store::Key,
     types::CertType,

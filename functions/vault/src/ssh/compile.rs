@@ -169,7 +169,8 @@ mod tests {
     use crate::mounts::MountType;
     use countersign::{
         authority::KeySpec,
-        policy::{self, Refusal, Request, RequestedKeyId, RequestedValidity},
+        policy::{self, Request, RequestedKeyId, RequestedValidity},
+        refusal::Refusal,
         signer::private_key::GeneratedKey,
         ssh::KeyKind,
         types::CertType,

@@ -16,7 +16,8 @@ use crate::{
 use countersign::{
     access::Caller,
     issue::Issuance,
-    policy::{self, Refusal, Request, RequestedKeyId, RequestedValidity},
+    policy::{self, Request, RequestedKeyId, RequestedValidity},
+    refusal::Refusal,
     role::Role,
     ssh::PublicKey,
     types::CertType,
