@@ -15,7 +15,7 @@ use aws_lc_rs::{
 };
 use countersign::{
     authority::{Authority, AuthorityId, AuthorityState, KeySpec},
-    policy::{Request, RequestedKeyId, RequestedValidity, decide},
+    decide::{Request, RequestedKeyId, RequestedValidity, decide},
     random::{self, SystemRandomSource},
     role::{CertTypeRules, LifetimeRules, OptionRules, PrincipalMatcher, PrincipalRules, Role},
     signer::{Keyring, Signer, local::LocalKeyring},

@@ -17,10 +17,9 @@ use crate::{
     authority::{Authority, AuthorityState},
     certificates::{self, CertificateList, CertificateRecord},
     days,
+    decide::{IssuancePlan, Request, decide},
     error::Error,
-    handed_out,
-    policy::{self, IssuancePlan, Request},
-    retirement,
+    handed_out, retirement,
     role::Role,
     services::Services,
     signer::{Signer, SignerError},
@@ -173,7 +172,7 @@ async fn issue_unlogged(
     decision: &mut Decision,
 ) -> Result<Issued, Error> {
     let now = time_of_issue(services, issuance);
-    let plan = policy::decide(issuance.role, issuance.request, now)?;
+    let plan = decide(issuance.role, issuance.request, now)?;
     let signer = signer(services, issuance.authority).await;
     decision.signer_failed = signer.as_ref().is_err_and(is_failure);
     let signer = signer?;

@@ -1,7 +1,7 @@
 //! An SSH certificate authority without a server: what may be signed, and how a certificate comes to be.
 //!
 //! Without features this crate knows neither AWS nor HTTP nor the environment. The map of the whole is
-//! ARCHITECTURE.md; the way of one request through this crate is [`policy::decide`] and [`issue::issue`].
+//! ARCHITECTURE.md; the way of one request through this crate is [`decide::decide`] and [`issue::issue`].
 
 pub mod access;
 pub mod acl;
@@ -13,6 +13,7 @@ pub mod certificates;
 pub mod client;
 pub mod clock;
 mod days;
+pub mod decide;
 #[cfg(feature = "deployment")]
 pub mod deployment;
 pub mod error;
@@ -27,7 +28,6 @@ pub mod issue;
 pub mod lambda;
 #[cfg(feature = "password")]
 pub mod password;
-pub mod policy;
 pub mod random;
 pub mod refusal;
 pub mod retirement;

@@ -13,8 +13,8 @@ use countersign::{
     audit::MemoryLog,
     authority::{Authority, AuthorityId, AuthorityState, Custody, KeySpec},
     clock::FixedClock,
+    decide::{Request, RequestedKeyId, RequestedValidity},
     issue::{Issuance, Issued, Origin, issue},
-    policy::{Request, RequestedKeyId, RequestedValidity},
     random::SystemRandomSource,
     role::{CertTypeRules, LifetimeRules, PrincipalMatcher, PrincipalRules, Role},
     signer::{

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use countersign::{
     authority::{Authority, AuthorityId, AuthorityState, KeySpec},
     clock::{Clock, SystemClock},
+    decide::{Request, RequestedKeyId, RequestedValidity},
     in_memory,
     issue::{Issuance, Issued, Origin, issue},
-    policy::{Request, RequestedKeyId, RequestedValidity},
     role::{
         CertTypeRules, KeyIdRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher, PrincipalRules,
         Role,

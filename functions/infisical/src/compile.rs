@@ -7,7 +7,7 @@ use crate::{
 };
 use countersign::{
     Error,
-    policy::RequestedValidity,
+    decide::RequestedValidity,
     role::{
         CertTypeRules, KeyIdRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher, PrincipalRules,
         Role, SubjectKeyRule, SubjectKeyRules,

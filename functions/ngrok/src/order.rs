@@ -3,8 +3,8 @@
 use crate::{error::Failure, resource::Resource, role, text::Texts};
 use countersign::{
     authority::AuthorityId,
+    decide::{Request, RequestedKeyId, RequestedValidity},
     issue::CertificateId,
-    policy::{Request, RequestedKeyId, RequestedValidity},
     ssh::{PublicKey, PublicKeyError},
     types::{CertType, timestamp},
 };

@@ -10,7 +10,7 @@ use crate::{
 };
 use countersign::{
     Error,
-    policy::{Request, RequestedKeyId, RequestedValidity},
+    decide::{Request, RequestedKeyId, RequestedValidity},
     signer::private_key::GeneratedKey,
     ssh::{PublicKey, PublicKeyError},
     types::{CertType, CidrList},

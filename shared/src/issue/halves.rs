@@ -9,8 +9,8 @@ use crate::{
     audit::Decision,
     authority::Authority,
     certificates::{self, CertificateRecord},
+    decide::decide,
     error::Error,
-    policy,
     refusal::Refusal,
     retirement,
     services::Services,
@@ -72,7 +72,7 @@ async fn record_unlogged(
     also: &Also<'_>,
 ) -> Result<Pending, Error> {
     let now = time_of_issue(services, issuance);
-    let plan = policy::decide(issuance.role, issuance.request, now)?;
+    let plan = decide(issuance.role, issuance.request, now)?;
     let ca = match signer(services, issuance.authority).await {
         Ok(signer) => CaKey::of(&*signer),
         Err(Error::Throttled { .. } | Error::Unavailable(_)) => CaKey {

@@ -35,7 +35,7 @@ pub struct CertificateFields {
 /// The to-be-signed bytes of a certificate, with the fields that they encode.
 ///
 /// Comes from [`crate::issue`] or the record that it wrote, outside tests: who holds one has passed
-/// [`crate::policy::decide`].
+/// [`crate::decide::decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TbsCertificate {
     fields: CertificateFields,

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use countersign::{
     Error, Services,
     authority::{Authority, AuthorityId, Custody, KeySpec},
+    decide::{Request, RequestedValidity},
     issue::{CertificateId, Issuance, Issued, issue, record},
-    policy::{Request, RequestedValidity},
     random::Random,
     role::{LifetimeRules, Role},
     signer::{Keyring, Pkcs8Key, Signer, SignerError},

@@ -21,8 +21,8 @@ use axum::Json;
 use countersign::{
     Error,
     certificates::CertificateRecord,
+    decide::{Request, RequestedKeyId},
     issue::Issued,
-    policy::{Request, RequestedKeyId},
     refusal::Refusal,
     signer::private_key::GeneratedKey,
     ssh::PublicKey,

@@ -21,7 +21,7 @@ use axum::Json;
 use countersign::{
     Error,
     authority::Authority,
-    policy::{Request, RequestedKeyId},
+    decide::{Request, RequestedKeyId},
     refusal::Refusal,
     signer::private_key::GeneratedKey,
     store::Key,

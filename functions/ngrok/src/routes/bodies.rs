@@ -68,7 +68,7 @@ fn read(bytes: &[u8]) {
     let user = object(bytes).and_then(|body| Order::parse(User::asked(body), User::CERT_TYPE));
     let host = object(bytes).and_then(|body| Order::parse(Host::asked(body), Host::CERT_TYPE));
     for order in [user, host].into_iter().flatten() {
-        let _ = countersign::policy::decide(
+        let _ = countersign::decide::decide(
             &crate::role::role(User::CERT_TYPE),
             &order.request(id),
             1_800_000_000,

@@ -4,8 +4,8 @@ use crate::support::{ED25519, NOW, World};
 use countersign::{
     authority::{self, Authority, AuthorityId, KeySource, KeySpec},
     authority_use::{self, AuthorityUse},
+    decide::{Request, RequestedKeyId, RequestedValidity},
     issue::{Issuance, Issued, Origin, issue},
-    policy::{Request, RequestedKeyId, RequestedValidity},
     role::{CertTypeRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher, PrincipalRules, Role},
     ssh::PublicKey,
     store::{self, Condition, Write},

@@ -169,7 +169,7 @@ mod tests {
     use crate::mounts::MountType;
     use countersign::{
         authority::KeySpec,
-        policy::{self, Request, RequestedKeyId, RequestedValidity},
+        decide::{self, Request, RequestedKeyId, RequestedValidity},
         refusal::Refusal,
         signer::private_key::GeneratedKey,
         ssh::KeyKind,
@@ -208,7 +208,7 @@ mod tests {
             critical_options: None,
             extensions: None,
         };
-        policy::decide(&role.compile_for_generated(&mount()), &request, 1_800_000_000).map(drop)
+        decide::decide(&role.compile_for_generated(&mount()), &request, 1_800_000_000).map(drop)
     }
 
     #[tokio::test]

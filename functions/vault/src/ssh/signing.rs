@@ -15,8 +15,8 @@ use crate::{
 };
 use countersign::{
     access::Caller,
+    decide::{Request, RequestedKeyId, RequestedValidity, decide},
     issue::Issuance,
-    policy::{self, Request, RequestedKeyId, RequestedValidity},
     refusal::Refusal,
     role::Role,
     ssh::PublicKey,
@@ -100,13 +100,13 @@ impl Signing {
         let request = self.request(call, &rules, subject_key)?;
         let Some(issuer) = self.issuers.find(&self.role.issuer_ref) else {
             // What the role refuses comes first.
-            policy::decide(&rules, &request, call.services.clock.now()).map_err(countersign::Error::from)?;
+            decide(&rules, &request, call.services.clock.now()).map_err(countersign::Error::from)?;
             return Err(self.no_issuer());
         };
         let (authority, _) = issuer.authority(call).await?;
         rules.signature_algorithm = self.role.signature_algorithm(authority.algorithm()?);
         if rules.signature_algorithm.is_none() {
-            policy::decide(&rules, &request, call.services.clock.now()).map_err(countersign::Error::from)?;
+            decide(&rules, &request, call.services.clock.now()).map_err(countersign::Error::from)?;
             return Err(Failure::user(
                 "failed to generate signed SSH key: sign error: ssh-rsa signatures use SHA-1 and are not made; set \
                  the role's algorithm_signer to default, rsa-sha2-256 or rsa-sha2-512",
@@ -195,7 +195,7 @@ fn validity(ttl_secs: Option<u64>, mount: &Mount) -> RequestedValidity {
 
 /// What is said about an unknown `cert_type`, unless something before it in the order of checks is refused.
 fn wrong_cert_type(rules: &Role, request: &Request, now: u64) -> Failure {
-    match policy::decide(rules, request, now) {
+    match decide(rules, request, now) {
         Err(
             refusal @ (Refusal::KeyId(_)
             | Refusal::KeyIdNotAllowed

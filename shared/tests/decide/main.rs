@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use countersign::{
-    policy::{IssuancePlan, Request, RequestedKeyId, RequestedValidity, decide},
+    decide::{IssuancePlan, Request, RequestedKeyId, RequestedValidity, decide},
     refusal::Refusal,
     role::{
         CertTypeRules, HostNames, KeyIdRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher,
