@@ -34,7 +34,7 @@ use crate::{
     handed_out::{self, Until},
     random,
     services::Services,
-    store::{self, Condition, Key, Query, Record, StoreError, Table, Write},
+    store::{self, Condition, Key, Query, Record, StoreError, Table, Write, contended},
     types::Ksuid,
 };
 use serde::{Deserialize, Serialize};
@@ -136,9 +136,7 @@ async fn retire(services: &Services, id: &AuthorityId, scope: Scope<'_>) -> Resu
             other => return other,
         }
     }
-    Err(Error::Conflict(
-        "the certificate authority is being changed by other requests; try again".into(),
-    ))
+    Err(contended("the certificate authority"))
 }
 
 async fn attempt(

@@ -511,7 +511,7 @@ async fn a_venafi_object_that_others_change_is_read_again_and_in_the_end_a_409()
         .is_on_record(&overtaken(&world, "TransactWriteItems", 0, 1).await?)
         .await?;
     let answer = overtaken(&world, "TransactWriteItems", 0, FOR_EVER).await?;
-    let body = in_venafis_words("The certificate object is being changed by other requests. Try again.");
+    let body = in_venafis_words("The certificate object is being changed by other requests; try again.");
     ensure!(
         (answer.status, answer.json()) == (409, body),
         "{} {}",

@@ -10,7 +10,7 @@ use countersign::{
     Error,
     authority::{self, Authority, AuthorityState},
     signer::{InProcessSigner, Signer, private_key::parse_private_key},
-    store::{StoreError, TRIES},
+    store::{StoreError, TRIES, contended},
 };
 
 /// A CA whose authority is in service, but which no project has yet.
@@ -147,7 +147,7 @@ async fn store(
         }
     }
     abandon(records, drafts).await;
-    Err(Error::Conflict("the project is being changed by other requests; try again".into()).into())
+    Err(contended("the project").into())
 }
 
 async fn abandon(records: &Records, drafts: &[Draft]) {

@@ -10,7 +10,7 @@ use crate::{
 };
 use countersign::{
     Error,
-    store::{Condition, StoreError, TRIES, Write},
+    store::{Condition, StoreError, TRIES, Write, contended},
 };
 
 /// What a failed condition of a set of writes means, by the place of the write.
@@ -117,7 +117,7 @@ pub(crate) async fn update(
         let found = records.find::<Host>(&key).await?;
         kept = found.ok_or_else(|| Problem::not_found(message))?;
     }
-    Err(Error::Conflict("the host is being changed by other requests; try again".into()).into())
+    Err(contended("the host").into())
 }
 
 /// The host as changed; `None` where somebody else changed it first.

@@ -9,7 +9,7 @@ use crate::{
 };
 use countersign::{
     Error,
-    store::{Query, StoreError, Table, Write},
+    store::{Query, StoreError, Table, Write, contended},
 };
 use std::collections::BTreeMap;
 
@@ -102,7 +102,7 @@ pub(crate) async fn named(records: &mut Records, name: &str) -> Result<String, P
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::Conflict("the project is being made by other requests; try again".into()).into())
+    Err(contended("the project").into())
 }
 
 /// The id of a project that has `name` and no members: it was made with a token of the account, and has not claimed its

@@ -8,7 +8,7 @@ use crate::{
 };
 use countersign::{
     Error, authority_use, retirement,
-    store::{Condition, StoreError, TRIES, Write},
+    store::{Condition, StoreError, TRIES, Write, contended},
 };
 
 /// Removes a CA: first the authority's service, after which nothing can be signed, unless a mount or a certificate of
@@ -66,5 +66,5 @@ async fn leave_project(records: &mut Records, ca: &Kept<Ca>) -> Result<(), Probl
             outcome => return Ok(outcome?),
         }
     }
-    Err(Error::Conflict("the project is being changed by other requests; try again".into()).into())
+    Err(contended("the project").into())
 }

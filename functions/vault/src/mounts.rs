@@ -317,6 +317,7 @@ async fn in_turn<T>(
             Err(error) => return Err(error.into()),
         }
     }
+    // Not a conflict, as elsewhere: a 429 is what Vault's clients repeat by themselves.
     Err(Error::Throttled { retry_after: None })
 }
 

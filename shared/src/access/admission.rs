@@ -8,7 +8,7 @@ use crate::{
     client::GatewayIdentity,
     error::Error,
     services::Services,
-    store::{Condition, Key, Query, Record, Store, StoreError, Table, Write, read_one},
+    store::{Condition, Key, Query, Record, Store, StoreError, Table, Write, contended, read_one},
     types::{SecretToken, sha256_hex},
 };
 use serde::{Deserialize, Serialize};
@@ -190,7 +190,7 @@ impl Admission {
         };
         match services.store.write(&[write]).await {
             Ok(()) => Ok(admission),
-            Err(StoreError::ConditionFailed(_)) => Err(super::contended("the admission")),
+            Err(StoreError::ConditionFailed(_)) => Err(contended("the admission")),
             Err(error) => Err(error.into()),
         }
     }

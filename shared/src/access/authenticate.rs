@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     random,
     services::Services,
-    store::{Condition, Key, Record, StoreError, TRIES, Write},
+    store::{Condition, Key, Record, StoreError, TRIES, Write, contended},
     types::SecretToken,
 };
 use serde_json::{Map, Value};
@@ -298,5 +298,5 @@ async fn spend(services: &Services, mut stored: Stored) -> Result<Stored, Error>
             return Err(Error::Unauthenticated);
         }
     }
-    Err(super::contended("the token"))
+    Err(contended("the token"))
 }

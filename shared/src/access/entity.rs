@@ -1,9 +1,9 @@
-use super::{contended, lookup::read_all};
+use super::lookup::read_all;
 use crate::{
     error::Error,
     random,
     services::Services,
-    store::{Condition, Key, Query, Record, Store, StoreError, TRIES, Table, Write, read_one},
+    store::{Condition, Key, Query, Record, Store, StoreError, TRIES, Table, Write, contended, read_one},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

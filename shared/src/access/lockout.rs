@@ -1,8 +1,7 @@
-use super::contended;
 use crate::{
     error::Error,
     services::Services,
-    store::{Condition, Key, Record, StoreError, TRIES, Table, Write, read_one},
+    store::{Condition, Key, Record, StoreError, TRIES, Table, Write, contended, read_one},
 };
 use serde::{Deserialize, Serialize};
 

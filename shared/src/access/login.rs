@@ -1,5 +1,4 @@
 use super::{
-    contended,
     create::{Created, NewToken, granted},
     identity::{Identity, StoredSecret, id_of_client, secret_key, spend, stored_secret},
     lifetime::TtlLimits,
@@ -8,7 +7,7 @@ use super::{
 use crate::{
     error::Error,
     services::Services,
-    store::{Key, StoreError, TRIES},
+    store::{Key, StoreError, TRIES, contended},
     types::SecretToken,
 };
 use std::{collections::BTreeMap, net::IpAddr};

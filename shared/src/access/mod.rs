@@ -72,8 +72,3 @@ pub const TOKEN_PREFIX: &str = "csn_";
 pub const BATCH_TOKEN_PREFIX: &str = "csb_";
 /// What every drawn client secret begins with.
 pub(crate) const SECRET_PREFIX: &str = "css_";
-
-/// A conflict that stayed one after [`TRIES`](crate::store::TRIES) attempts.
-pub(crate) fn contended(what: &str) -> crate::Error {
-    crate::Error::Conflict(format!("{what} is being changed by other requests; try again"))
-}

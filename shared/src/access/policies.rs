@@ -1,9 +1,8 @@
-use super::contended;
 use crate::{
     acl::{DEFAULT_POLICY, DEFAULT_POLICY_NAME, Policy, ROOT_POLICY_NAME},
     error::Error,
     services::Services,
-    store::{Condition, Key, Query, Record, Store, StoreError, TRIES, Table, Write, read_one},
+    store::{Condition, Key, Query, Record, Store, StoreError, TRIES, Table, Write, contended, read_one},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

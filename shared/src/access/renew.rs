@@ -1,5 +1,4 @@
 use super::{
-    contended,
     identity::Identity,
     lifetime::{Asked, TtlLimits, lifetime},
     lookup::Stored,
@@ -8,7 +7,7 @@ use super::{
 use crate::{
     error::Error,
     services::Services,
-    store::{Condition, StoreError, TRIES, Write, read_one},
+    store::{Condition, StoreError, TRIES, Write, contended, read_one},
 };
 
 /// Gives a token that was found alive a longer life: `increment` seconds from now, or as long as it was made with,

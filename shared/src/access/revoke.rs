@@ -1,12 +1,11 @@
 use super::{
-    contended,
     lookup::{self, Stored},
     token::{CHILD, Pointer, Token, TokenState, partition},
 };
 use crate::{
     error::Error,
     services::Services,
-    store::{Condition, Query, Store, StoreError, TRIES, Table, Write},
+    store::{Condition, Query, Store, StoreError, TRIES, Table, Write, contended},
 };
 
 /// The most writes of one set.

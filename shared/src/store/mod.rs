@@ -77,6 +77,11 @@ pub const FIRST_VERSION: u64 = 1;
 /// How often a conditional change is tried when others get in between. Who tries less or more often says why.
 pub const TRIES: usize = 8;
 
+/// What is said when `what` (“the role”) was changed by somebody else at each of [`TRIES`] attempts.
+pub fn contended(what: &str) -> Error {
+    Error::Conflict(format!("{what} is being changed by other requests; try again"))
+}
+
 /// One stored record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

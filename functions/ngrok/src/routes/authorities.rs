@@ -19,7 +19,7 @@ use countersign::{
     authority::{self, Authority, AuthorityId, AuthorityState, KeySource, KeySpec},
     handed_out::Until,
     retirement::{self, Outcome},
-    store::{Condition, Record, StoreError, TRIES, Write},
+    store::{Condition, Record, StoreError, TRIES, Write, contended},
     types::timestamp,
 };
 use http::StatusCode;
@@ -178,7 +178,7 @@ async fn update(call: Arc<Call>) -> Result<Reply, Failure> {
             Err(error) => return Err(call.failure(error.into())),
         }
     }
-    Err(call.failure(StoreError::ConditionFailed(0).into()))
+    Err(call.failure(contended("the certificate authority")))
 }
 
 /// Changes the texts that are given. Whether that changed anything.

@@ -20,7 +20,7 @@ use countersign::{
     certificates::{self, CertificateList, CertificateRecord},
     issue::{self, CertificateId, Issuance, Issued},
     retirement,
-    store::{Condition, Record, StoreError, TRIES, Write},
+    store::{Condition, Record, StoreError, TRIES, Write, contended},
     types::{CertType, Ksuid},
 };
 use http::StatusCode;
@@ -187,7 +187,7 @@ async fn update<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
             Err(error) => return Err(call.failure(error.into())),
         }
     }
-    Err(call.failure(StoreError::ConditionFailed(0).into()))
+    Err(call.failure(contended("the certificate")))
 }
 
 /// The body of an update. An id in it must be the one in the path.
@@ -214,7 +214,7 @@ async fn delete<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
             Err(error) => return Err(call.failure(error)),
         }
     }
-    Err(call.failure(StoreError::ConditionFailed(0).into()))
+    Err(call.failure(contended("the certificate")))
 }
 
 /// Until when the record of a deleted certificate stays: as long as any other's past its certificate's end and past

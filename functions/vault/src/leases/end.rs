@@ -5,7 +5,7 @@ use crate::{dynamic_keys, error::Failure};
 use countersign::{
     Error, Services,
     audit::Decision,
-    store::{Query, StoreError, TRIES, Table},
+    store::{Query, StoreError, TRIES, Table, contended},
 };
 use http::StatusCode;
 use std::time::Duration;
@@ -143,9 +143,7 @@ pub(crate) async fn mark(services: &Services, mut stored: Stored) -> Result<Opti
             None => return Ok(None),
         }
     }
-    Err(Error::Conflict(
-        "the lease is being changed by other requests; try again".into(),
-    ))
+    Err(contended("the lease"))
 }
 
 /// Lets the reaper try again, later each time.

@@ -13,7 +13,7 @@ use crate::{
 };
 use countersign::{
     random,
-    store::{Condition, Record, StoreError, TRIES, Write},
+    store::{Condition, Record, StoreError, TRIES, Write, contended},
 };
 use serde_json::json;
 
@@ -81,7 +81,7 @@ async fn store_only_issuer(call: &Call, key: &mut CaKey, old: Option<&Record>) -
         }
     }
     key.discard(call).await;
-    Err(countersign::Error::from(StoreError::ConditionFailed(1)).into())
+    Err(contended("the certificate authority").into())
 }
 
 async fn delete(call: &Call) -> Result<Answer, Failure> {

@@ -11,7 +11,7 @@ use crate::{
         zero_address::ZeroAddress,
     },
 };
-use countersign::store::{Condition, Query, Record, StoreError, TRIES, Table, Write};
+use countersign::store::{Condition, Query, Record, StoreError, TRIES, Table, Write, contended};
 use serde_json::{Map, json};
 
 const SCOPE: Scope = Scope::Mount(MountType::Ssh);
@@ -93,10 +93,7 @@ async fn delete(call: &Call) -> Result<Answer, Failure> {
             Err(error) => return Err(countersign::Error::from(error).into()),
         }
     }
-    Err(Failure::new(
-        http::StatusCode::CONFLICT,
-        "config/zeroaddress is being changed by other requests; try again",
-    ))
+    Err(contended("config/zeroaddress").into())
 }
 
 async fn list(call: &Call) -> Result<Answer, Failure> {

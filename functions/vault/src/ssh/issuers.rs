@@ -11,7 +11,7 @@ use countersign::{
     authority_use::{self, AuthorityUse},
     random,
     ssh::PublicKey,
-    store::{self, Condition, Key, Record, StoreError, TRIES, Table, Write},
+    store::{self, Condition, Key, Record, StoreError, TRIES, Table, Write, contended},
 };
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +108,7 @@ impl Issuers {
                 Err(error) => return Err(countersign::Error::from(error).into()),
             }
         }
-        Err(contended())
+        Err(contended("the list of issuers").into())
     }
 
     /// Adds `key` under `name`, which may be empty. Alone, it becomes the default; beside others only where
@@ -156,7 +156,7 @@ impl Issuers {
             }
         }
         key.discard(call).await;
-        Err(contended())
+        Err(contended("the list of issuers").into())
     }
 
     /// The one with the public key of `line`, whatever comment stands there.
@@ -258,9 +258,4 @@ pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
         _ => return Ok(()),
     };
     Err(Failure::user(refusal))
-}
-
-fn contended() -> Failure {
-    let text = "the issuers of this mount are being changed by other requests; try again";
-    countersign::Error::Conflict(text.into()).into()
 }

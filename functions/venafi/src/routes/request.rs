@@ -24,7 +24,7 @@ use countersign::{
     authority::{Authority, AuthorityState},
     certificates::{self, CertificateRecord},
     issue::{self, CertificateId, Issuance, Pending},
-    store::{Condition, Key, Record, Store, StoreError, TRIES, Write},
+    store::{Condition, Key, Record, Store, StoreError, TRIES, Write, contended},
 };
 use serde_json::Value;
 use std::{
@@ -229,9 +229,7 @@ impl Making<'_> {
                 Err(error) => return Err(Failure::from(error).logged()),
             }
         }
-        Err(Failure::conflict(
-            "The certificate object is being changed by other requests. Try again.",
-        ))
+        Err(contended("the certificate object").into())
     }
 
     async fn attempt(

@@ -14,7 +14,7 @@ use countersign::{
     acl::Capability,
     authority::{self, Authority, AuthorityId, AuthorityState, KeySource},
     authority_use,
-    store::{Condition, Record, StoreError, TRIES, Write},
+    store::{Condition, Record, StoreError, TRIES, Write, contended},
 };
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ pub(super) async fn create(call: Arc<Call>) -> Result<Reply, Failure> {
             Err(error) => return Err(error.into()),
         }
     }
-    Err(contended())
+    Err(contended("the template").into())
 }
 
 /// The writes which say that `template` uses its authority, so that nobody retires it meanwhile.
@@ -156,7 +156,7 @@ pub(super) async fn update(call: Arc<Call>) -> Result<Reply, Failure> {
             return Reply::json(&name(&template, true));
         }
     }
-    Err(contended())
+    Err(contended("the template").into())
 }
 
 /// `Template/Delete`, unless certificates of it are valid. `pending` tells how the two meet.
@@ -195,17 +195,13 @@ pub(super) async fn delete(call: Arc<Call>) -> Result<Reply, Failure> {
             Err(error) => return Err(error.into()),
         }
     }
-    Err(contended())
+    Err(contended("the template").into())
 }
 
 fn in_use() -> Failure {
     Failure::conflict(
         "Certificates of this template are valid: it can be deleted when the last of them has ended.",
     )
-}
-
-fn contended() -> Failure {
-    Failure::conflict("The template is being changed by other requests. Try again.")
 }
 
 /// Refuses a caller without `capability` on the template called `dn`.
