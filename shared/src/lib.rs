@@ -20,6 +20,7 @@ pub mod error;
 #[cfg(feature = "test-util")]
 mod fault_plans;
 pub mod handed_out;
+pub mod hints;
 pub mod hosts;
 #[cfg(all(feature = "embedded", feature = "local-key", feature = "test-util"))]
 pub mod in_memory;

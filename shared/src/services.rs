@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     handed_out::Until,
     hosts::{Hosts, NoHosts},
+    lock,
     random::Random,
     signer::Keyring,
     store::Store,
@@ -92,28 +93,24 @@ impl Services {
     /// Whether this process has noted `day` in the directory of `list`.
     pub(crate) fn day_is_noted(&self, list: CertificateList, day: &str) -> bool {
         let entry = (list, day.to_owned());
-        self.days.lock().is_ok_and(|days| days.contains(&entry))
+        lock(&self.days).contains(&entry)
     }
 
     /// Remembers that `day` is in the directory of `list`.
     pub(crate) fn remember_day(&self, list: CertificateList, day: String) {
-        if let Ok(mut days) = self.days.lock() {
-            // A process lives for days, not years: the set stays small.
-            days.insert((list, day));
-        }
+        // A process lives for days, not years: the set stays small.
+        lock(&self.days).insert((list, day));
     }
 
     /// Whether this process has noted that there are records under `authority` until then.
     pub(crate) fn handing_out_is_noted(&self, authority: &AuthorityId, until: Until) -> bool {
         let entry = (authority.clone(), until);
-        self.handed_out.lock().is_ok_and(|noted| noted.contains(&entry))
+        lock(&self.handed_out).contains(&entry)
     }
 
     /// Remembers that it is noted that there are records under `authority` until then.
     pub(crate) fn remember_handing_out(&self, authority: AuthorityId, until: Until) {
-        if let Ok(mut noted) = self.handed_out.lock() {
-            // A few weeks for each authority that this process signs with.
-            noted.insert((authority, until));
-        }
+        // A few weeks for each authority that this process signs with.
+        lock(&self.handed_out).insert((authority, until));
     }
 }

@@ -329,7 +329,7 @@ pub async fn admit(services: &Services, identity: &GatewayIdentity) -> Result<Op
         expires_at: created.token.expires_at.unwrap_or(now),
         by,
     };
-    services.access().remember_admitted(who, admitted);
+    services.access().remember_admitted(&who, admitted);
     Ok(Some(created.secret))
 }
 

@@ -107,11 +107,7 @@ fn likely(hints: &Hints, template: &Key, body: &wire::CertificateRequest) -> Vec
         && let Ok(dn) = folder.child(name)
     {
         let object = Object::key(&dn);
-        keys.extend(
-            hints
-                .certificate(&object)
-                .map(|certificate| (*certificate).clone()),
-        );
+        keys.extend(hints.certificate(&object));
         keys.push(object);
     }
     keys
