@@ -1,14 +1,14 @@
 //! Builds what the benchmark measures as it is released, and the benchmark itself, and runs it.
 
+use crate::functions::{self, cargo, succeed};
 use anyhow::{Context, Result, ensure};
 use std::{
-    env,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-/// What is measured as a function, and what it is held against.
-const FUNCTIONS: [&str; 5] = ["hello", "infisical", "ngrok", "vault", "venafi"];
+/// What the functions' cold starts are held against: a function that does nothing, and is no part of the product.
+const HELLO: &str = "hello";
 
 pub(crate) fn run(options: &[&str], repository: &Path) -> Result<()> {
     let functions = build_functions(repository)?;
@@ -38,11 +38,11 @@ pub(crate) fn run(options: &[&str], repository: &Path) -> Result<()> {
 pub(crate) fn instructions(repository: &Path) -> Result<()> {
     eprintln!("building the functions with their symbols: this takes minutes the first time");
     let profile = "instructions";
-    let packages = FUNCTIONS.iter().filter(|name| **name != "hello");
+    let names = functions::all(repository)?;
     succeed(
         cargo(repository)
             .args(["build", "--quiet", "--bins", "--profile", profile])
-            .args(packages.map(|name| format!("--package=countersign-{name}"))),
+            .args(names.iter().map(|name| format!("--package=countersign-{name}"))),
     )?;
     succeed(
         cargo(repository)
@@ -58,34 +58,17 @@ pub(crate) fn instructions(repository: &Path) -> Result<()> {
     )
 }
 
-/// The functions as they are deployed: the directory that holds them, each as a program and as a zip.
+/// The functions as they are deployed, and the hello-world: the directory that holds them, each as a program and as a
+/// zip.
 fn build_functions(repository: &Path) -> Result<PathBuf> {
     eprintln!("building the functions as released: this takes minutes the first time");
     // cargo-lambda lies among the tests' Python programs.
     succeed(Command::new(repository.join("tests/run")).arg("environment"))?;
-    let programs = repository.join("tests/.venv/bin");
-    let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(std::iter::once(programs).chain(env::split_paths(&path)))?;
+    let mut names = functions::all(repository)?;
+    names.push(HELLO.into());
     let directory = repository.join("target/lambda-release");
     for format in ["binary", "zip"] {
-        succeed(
-            cargo(repository)
-                .args([
-                    "lambda",
-                    "build",
-                    "--release",
-                    "--output-format",
-                    format,
-                    "--lambda-dir",
-                ])
-                .arg(&directory)
-                .args(
-                    FUNCTIONS
-                        .iter()
-                        .flat_map(|name| [format!("--package=countersign-{name}"), format!("--bin={name}")]),
-                )
-                .env("PATH", &path),
-        )?;
+        functions::build(repository, &names, &directory, format, None)?;
     }
     Ok(directory)
 }
@@ -118,18 +101,4 @@ fn core_ratio(repository: &Path) -> Result<f64> {
         "the benchmark of issuance failed\n{text}"
     );
     Ok(worst)
-}
-
-fn cargo(repository: &Path) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(repository);
-    command
-}
-
-/// Runs it with what it prints where this task's output goes.
-fn succeed(command: &mut Command) -> Result<()> {
-    let status = command.stdin(Stdio::null()).status();
-    let status = status.with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    ensure!(status.success(), "{}: {status}", command.get_program().display());
-    Ok(())
 }

@@ -6,6 +6,7 @@ mod bench;
 mod coverage;
 #[cfg(test)]
 mod documents;
+mod functions;
 mod package;
 mod test_functions;
 

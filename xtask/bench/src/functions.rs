@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What cold starts are held against.
+const HELLO: &str = "hello";
 /// How long each call to AWS takes where that is measured.
 const DELAY: Duration = Duration::from_millis(100);
 
@@ -64,7 +66,7 @@ pub(crate) async fn measure(directory: &Path, rounds: usize) -> Result<Vec<Measu
 
 async fn measure_one(directory: &Path, family: Family, rounds: usize) -> Result<Measured> {
     let binary = executable(directory, family.name());
-    let hello = executable(directory, "hello");
+    let hello = executable(directory, HELLO);
     let aws = AwsDouble::start().await?;
     let root = root_token(&aws).await?;
     let mut warm = Function::start(&binary, &aws).await?;
@@ -119,6 +121,27 @@ pub(crate) async fn root_token(aws: &AwsDouble) -> Result<String> {
     );
     let root = access::create_root(&services, None).await?;
     Ok(root.secret.reveal().to_owned())
+}
+
+/// The package of a function that makes no certificates, so that nothing but its size is measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) zip_mb: f64,
+}
+
+/// The packages below `directory` that are neither a family's nor the hello-world's.
+pub(crate) fn other_packages(directory: &Path) -> Result<Vec<Package>> {
+    let mut packages = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name != HELLO && Family::ALL.iter().all(|family| family.name() != name) {
+            let zip_mb = zip_mb(directory, &name)?;
+            packages.push(Package { name, zip_mb });
+        }
+    }
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(packages)
 }
 
 fn executable(directory: &Path, name: &str) -> PathBuf {

@@ -105,6 +105,7 @@ fn main() -> Result<()> {
 async fn measure(options: &Options) -> Result<Report> {
     let extent = Extent::of(options.is_quick);
     let functions: Vec<Measured> = functions::measure(&options.functions, extent.cold_starts).await?;
+    let other_packages = functions::other_packages(&options.functions)?;
     let local = Local::start(&options.binary).await?;
     let (loads, bounds) = loads(&local, extent.load).await?;
     let peak_mb = local.peak_mb()?;
@@ -116,6 +117,7 @@ async fn measure(options: &Options) -> Result<Report> {
     Ok(Report {
         core_ratio: options.core_ratio,
         functions,
+        other_packages,
         loads,
         bounds,
         local_peak_mb: peak_mb,
