@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use std::{fmt, net::SocketAddr};
 
 /// `text` as one word of a shell, whatever stands in it.
-pub fn quoted(text: &str) -> String {
+pub fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
@@ -102,6 +102,6 @@ mod tests {
 
     #[test]
     fn a_quoted_text_is_one_word_of_a_shell() {
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(shell_word("it's $HOME"), r"'it'\''s $HOME'");
     }
 }

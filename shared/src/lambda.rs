@@ -2,7 +2,7 @@
 
 use crate::{
     access,
-    client::{ClientAddress, GatewayIdentity},
+    request_context::{ClientAddress, GatewayIdentity},
     services::Services,
 };
 use lambda_http::{

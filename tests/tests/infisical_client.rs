@@ -9,7 +9,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
-use countersign::{access::create_root, client::ClientAddress, in_memory};
+use countersign::{access::create_root, in_memory, request_context::ClientAddress};
 use countersign_tests::{Identity, Sshd, current_user, run_python};
 use serde_json::{Value, json};
 use std::{fs, net::Ipv4Addr};

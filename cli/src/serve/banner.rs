@@ -1,6 +1,6 @@
 //! What the server prints at its start: where it is, and the commands that lead from there to a login.
 
-use countersign::{hosts::quoted, types::SecretToken};
+use countersign::{hosts::shell_word, types::SecretToken};
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -36,7 +36,7 @@ impl Banner<'_> {
     fn another_token(&self) -> String {
         let trust = self.certificate.map(|path| {
             let path = path.display().to_string();
-            format!(" --ca-cert {}", quoted(&path))
+            format!(" --ca-cert {}", shell_word(&path))
         });
         format!(
             "# Root token: the one from the first start. For one more, start with --root-token TOKEN; or, with a root token \
@@ -47,11 +47,14 @@ impl Banner<'_> {
     }
 
     fn exports(&self, token: &SecretToken) -> String {
-        let token = quoted(token.reveal());
-        let mut text = format!("export VAULT_ADDR={} VAULT_TOKEN={token}\n", quoted(&self.url()));
+        let token = shell_word(token.reveal());
+        let mut text = format!(
+            "export VAULT_ADDR={} VAULT_TOKEN={token}\n",
+            shell_word(&self.url())
+        );
         text.push_str("export COUNTERSIGN_URL=\"$VAULT_ADDR\" COUNTERSIGN_TOKEN=\"$VAULT_TOKEN\"\n");
         if let Some(path) = self.certificate {
-            let path = quoted(&path.display().to_string());
+            let path = shell_word(&path.display().to_string());
             text.push_str(&format!(
                 "export VAULT_CACERT={path} COUNTERSIGN_CA_CERT={path} CURL_CA_BUNDLE={path}\n"
             ));

@@ -63,7 +63,7 @@ impl Infisical {
 
 /// All of the dialect: `/api` and everything below it, and nothing else.
 ///
-/// A server puts a [`countersign::client::ClientAddress`] into the extensions of each request.
+/// A server puts a [`countersign::request_context::ClientAddress`] into the extensions of each request.
 pub fn router(services: Services) -> Router {
     routes::router(Arc::new(Infisical {
         services,

@@ -17,9 +17,9 @@ use countersign::{
     Services,
     access::Caller,
     audit::Decision,
-    client::{ClientAddress, admit},
     issue::Origin,
     random::Random,
+    request_context::{ClientAddress, check_room},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -250,7 +250,7 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
     let path = shown_path(pattern.map_or("", MatchedPath::as_str), request.uri().path());
     let action = format!("{} {path}", request.method());
     let source_ip = source_ip(request.extensions());
-    let mut response = match admit(request.extensions().get()) {
+    let mut response = match check_room(request.extensions().get()) {
         Ok(()) => next.run(request).await,
         Err(error) => Problem::from(error).into_response(),
     };

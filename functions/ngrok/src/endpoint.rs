@@ -17,7 +17,7 @@ use countersign::{
     Services,
     access::Caller,
     audit::Decision,
-    client::{ClientAddress, admit},
+    request_context::{ClientAddress, check_room},
     types::Ksuid,
 };
 use http::{
@@ -135,7 +135,7 @@ async fn prepare<H>(
     operation_id: &str,
     who: &Arc<OnceLock<Caller>>,
 ) -> Result<Call, Failure> {
-    admit(parts.extensions.get()).map_err(|error| Failure::of(error, endpoint.resource))?;
+    check_room(parts.extensions.get()).map_err(|error| Failure::of(error, endpoint.resource))?;
     let id = id_in(parts.uri.path(), endpoint.resource)?;
     let credential = Credential::from_headers(&parts.headers)?;
     check_version(parts)?;

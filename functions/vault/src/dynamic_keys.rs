@@ -9,7 +9,7 @@ use crate::{
 use countersign::{
     Error, Services,
     access::{self, Token},
-    hosts::{HostError, HostKeys, HostLogin, quoted},
+    hosts::{HostError, HostKeys, HostLogin, shell_word},
     random,
     signer::private_key::GeneratedKey,
     store::StoreError,
@@ -267,13 +267,13 @@ async fn run(
 fn command(file: &str, key: &InstalledKey, action: &str) -> String {
     let script = format!("{file}.sh");
     let target = format!("/home/{}/.ssh/authorized_keys", key.username);
-    let (line, target) = (quoted(&key.line), quoted(&target));
+    let (line, target) = (shell_word(&key.line), shell_word(&target));
     // The script comes by standard input. Whatever the admin user's shell is, `sh` reads this.
     let steps = format!(
         "umask 077; trap 'rm -f {file} {script}' EXIT; cat >{script} && chmod 700 {script} && \
          printf '%s\\n' {line} >{file} && ./{script} {action} {file} {target} </dev/null"
     );
-    format!("exec sh -c {}", quoted(&steps))
+    format!("exec sh -c {}", shell_word(&steps))
 }
 
 /// A name that may stand in a path, and for a user.

@@ -19,7 +19,7 @@ pub use leases::end_leases;
 
 /// All of the dialect: `/v1/` and everything below it, and nothing else.
 ///
-/// A server puts a [`countersign::client::ClientAddress`] into the extensions of each request.
+/// A server puts a [`countersign::request_context::ClientAddress`] into the extensions of each request.
 pub fn router(services: Services) -> Router {
     let vault = Arc::new(api::Vault::new(services));
     Router::new()

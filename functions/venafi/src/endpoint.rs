@@ -16,8 +16,8 @@ use countersign::{
     Services,
     access::Caller,
     audit::Decision,
-    client::{ClientAddress, admit},
     random,
+    request_context::{ClientAddress, check_room},
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use std::{
@@ -111,7 +111,7 @@ async fn answer_at(server: Server, route: &'static Route, parts: &Parts, body: B
         hints,
     };
     let request_id = call.request_id.clone();
-    let outcome = match admit(parts.extensions.get()) {
+    let outcome = match check_room(parts.extensions.get()) {
         Ok(()) => (route.handler)(Arc::new(call)).await,
         Err(error) => Err(error.into()),
     };

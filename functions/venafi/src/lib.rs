@@ -70,7 +70,7 @@ impl Server {
 /// The routes of the family: everything below `/vedsdk` and `/vedauth`, in any case. Since paths are not told apart by
 /// case here, all of it is the router's fallback; a path of nobody's is a plain 404.
 ///
-/// A server puts a [`countersign::client::ClientAddress`] into the extensions of each request.
+/// A server puts a [`countersign::request_context::ClientAddress`] into the extensions of each request.
 pub fn router(services: Services) -> Router {
     Router::new()
         .fallback(endpoint::answer)

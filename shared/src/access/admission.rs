@@ -5,8 +5,8 @@ use super::{
 };
 use crate::{
     acl::ROOT_POLICY_NAME,
-    client::GatewayIdentity,
     error::Error,
+    request_context::GatewayIdentity,
     services::Services,
     store::{Condition, Key, Query, Record, Store, StoreError, Table, Write, contended, read_one},
     types::{SecretToken, sha256_hex},

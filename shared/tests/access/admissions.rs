@@ -4,7 +4,7 @@ use super::{NOW, World, reason};
 use countersign::{
     Error,
     access::{Admission, Subject, admit},
-    client::GatewayIdentity,
+    request_context::GatewayIdentity,
     store::faulty::{Fail, Fault, Operation},
     types::SecretToken,
 };

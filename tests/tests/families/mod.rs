@@ -7,8 +7,8 @@ use axum::{
     http::{HeaderMap, Request},
 };
 use countersign::{
-    Services, access, audit::MemoryLog, client::ClientAddress, clock::SystemClock,
-    random::SystemRandomSource, signer::kms::KmsKeyring, store::dynamodb::DynamoDb,
+    Services, access, audit::MemoryLog, clock::SystemClock, random::SystemRandomSource,
+    request_context::ClientAddress, signer::kms::KmsKeyring, store::dynamodb::DynamoDb,
 };
 use countersign_tests::{Ask, AwsDouble, Family};
 use serde_json::Value;

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use axum::Extension;
 use countersign::{
-    Services, audit::MemoryLog, client::ClientAddress, clock::SystemClock, random::SystemRandomSource,
+    Services, audit::MemoryLog, clock::SystemClock, random::SystemRandomSource,
+    request_context::ClientAddress,
 };
 use countersign_hosts::SshHosts;
 use countersign_tests::AwsDouble;

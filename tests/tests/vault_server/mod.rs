@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use axum::Extension;
-use countersign::{access::create_root, client::ClientAddress, in_memory, types::SecretToken};
+use countersign::{access::create_root, in_memory, request_context::ClientAddress, types::SecretToken};
 use std::net::Ipv4Addr;
 use tokio::net::TcpListener;
 

@@ -5,9 +5,9 @@ use axum::{Router, body::Body};
 use countersign::{
     Services, access,
     audit::MemoryLog,
-    client::ClientAddress,
     clock::FixedClock,
     in_memory::InMemory,
+    request_context::ClientAddress,
     signer::{faulty::FaultyKeyring, local::LocalKeyring},
     ssh::{Certificate, PublicKey},
     store::{dynamodb::DynamoDb, faulty::Faulty},

@@ -20,7 +20,7 @@ use countersign::{
     access::{self, Caller},
     acl::{AccessRequest, Capability},
     audit::Decision,
-    client::{ClientAddress, admit},
+    request_context::{ClientAddress, check_room},
     store::Key,
 };
 use http::StatusCode;
@@ -63,7 +63,7 @@ pub(crate) async fn serve(State(vault): State<Arc<Vault>>, request: Request) -> 
         Ok(id) => id,
         Err(error) => return respond("", Err(error.into())),
     };
-    if let Err(error) = admit(request.extensions().get()) {
+    if let Err(error) = check_room(request.extensions().get()) {
         return respond("", Err(error.into()));
     }
     let operator = request.extensions().get::<Caller>().cloned();

@@ -2,7 +2,7 @@
 
 use crate::support::{ED25519, ROOT, Server, request};
 use axum::{body::Body, extract::Request};
-use countersign::{access::NewToken, client::ClientAddress};
+use countersign::{access::NewToken, request_context::ClientAddress};
 use serde_json::json;
 
 fn bare(method: &str, path: &str) -> Request {

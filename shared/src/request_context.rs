@@ -1,4 +1,5 @@
-//! Where a request comes from, and whether there is room for it.
+//! What the server or the gateway says of a request, beside what it asks: where it comes from, who sends it, and whether
+//! there is room for it.
 
 use crate::error::Error;
 use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
@@ -17,11 +18,11 @@ pub struct NoRoom;
 /// How long a caller is asked to wait before it comes again.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 
-/// Lets a request in, before anything is done for it: with what it has among its extensions.
+/// Refuses a request, before anything is done for it, where that is what it has among its extensions.
 ///
 /// # Errors
 /// [`Error::Throttled`] where the server had no room.
-pub fn admit(no_room: Option<&NoRoom>) -> Result<(), Error> {
+pub fn check_room(no_room: Option<&NoRoom>) -> Result<(), Error> {
     match no_room {
         None => Ok(()),
         Some(NoRoom) => Err(Error::Throttled {
