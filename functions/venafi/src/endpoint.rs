@@ -5,7 +5,7 @@ use crate::{
     body::{self, BodyError},
     call::{Call, Reply},
     error::Failure,
-    routes::{Route, TABLE},
+    routes::{Access, Route, TABLE},
 };
 use axum::{
     body::{Body, to_bytes},
@@ -115,7 +115,14 @@ async fn answer_at(server: Server, route: &'static Route, parts: &Parts, body: B
         Ok(()) => (route.handler)(Arc::new(call)).await,
         Err(error) => Err(error.into()),
     };
-    log(&services, parts, &request_id, who.get(), &outcome);
+    log(
+        &services,
+        route,
+        source_ip(parts),
+        &request_id,
+        who.get(),
+        &outcome,
+    );
     match outcome {
         Ok(reply) => reply.response,
         Err(failure) => failure.into_response(is_auth(route.path)),
@@ -139,20 +146,21 @@ fn source_ip(parts: &Parts) -> Option<IpAddr> {
     address.unwrap_or_default().0
 }
 
-/// Writes to the log of decisions who was turned away, and who changed what; issuing a certificate does so itself.
+/// Writes to the log of decisions who asked what, and whether it was granted; issuing a certificate does so itself. That
+/// somebody read what everybody may read is no decision.
 fn log(
     services: &Services,
-    parts: &Parts,
+    route: &Route,
+    source_ip: Option<IpAddr>,
     request_id: &str,
     who: Option<&Caller>,
     outcome: &Result<Reply, Failure>,
 ) {
-    let (is_logged, is_denial) = match outcome {
-        Ok(reply) => (reply.is_logged, false),
-        Err(failure) => (failure.is_logged, failure.is_denial()),
+    let is_logged = match outcome {
+        Ok(reply) => reply.is_logged || route.access == Access::Public && route.method == "get",
+        Err(failure) => failure.is_logged,
     };
-    let changes = parts.method != http::Method::GET;
-    if is_logged || !(changes || is_denial) {
+    if is_logged {
         return;
     }
     let (outcome, reason) = match outcome {
@@ -163,14 +171,15 @@ fn log(
         time_ms: services.clock.now_ms(),
         request_id: request_id.to_owned(),
         family: "venafi".into(),
-        action: format!("{} {}", parts.method, parts.uri.path()),
+        // As it is documented, in whatever case it was sent.
+        action: format!("{} {}", route.method.to_uppercase(), route.path),
         outcome,
         reason,
         accessor: who.map(|caller| caller.accessor().to_owned()).unwrap_or_default(),
         display_name: who
             .map(|caller| caller.display_name().to_owned())
             .unwrap_or_default(),
-        source_ip: source_ip(parts),
+        source_ip,
         ..Decision::default()
     });
 }

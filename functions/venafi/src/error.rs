@@ -171,11 +171,6 @@ impl Failure {
         self.cause.clone().unwrap_or_else(|| self.message.clone())
     }
 
-    /// Whether the caller was turned away.
-    pub(crate) fn is_denial(&self) -> bool {
-        matches!(self.status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED)
-    }
-
     /// The response; below `vedauth` in that API's form.
     pub(crate) fn into_response(self, is_auth: bool) -> Response {
         let error = match (&self.content, is_auth) {
@@ -463,7 +458,6 @@ mod tests {
         for (error, status, code, message, kind, reason) in cases {
             let failure = Failure::from(error);
             assert_eq!((failure.kind(), failure.reason().as_str()), (kind, reason));
-            assert_eq!(failure.is_denial(), status == 403);
             let (seen, retry_after, body) = answer(failure, false).await;
             assert_eq!(
                 (seen, retry_after.is_some()),
@@ -501,7 +495,6 @@ mod tests {
         }
         for is_auth in [false, true] {
             let failure = Failure::from(Error::Unauthenticated);
-            assert!(failure.is_denial());
             assert_eq!(failure.kind(), "unauthenticated");
             let (status, _, body) = answer(failure, is_auth).await;
             assert_eq!((status, parsed(&body)), (401, oauth("invalid_token", grant)));

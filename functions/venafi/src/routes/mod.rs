@@ -37,7 +37,7 @@ pub(crate) struct Route {
     pub(crate) method: &'static str,
     /// The path as it is documented. It is found in any case, with or without a slash at its end.
     pub(crate) path: &'static str,
-    #[cfg_attr(not(any(test, feature = "openapi")), allow(dead_code))] // each handler asks by itself
+    /// For the log and the documents: each handler asks by itself.
     pub(crate) access: Access,
     /// What its body may have.
     pub(crate) shape: &'static Shape,

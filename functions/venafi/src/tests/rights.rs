@@ -1,6 +1,7 @@
 //! Who may use which template, folder and route.
 
-use super::fixture::{Fixture, KEY, users};
+use super::fixture::{Fixture, KEY, text, users};
+use countersign::store::faulty::{Fail, Fault, Operation};
 use serde_json::{Value, json};
 
 const ROUTES: &str = r#"path "vedsdk/SSHCertificates/*" { capabilities = ["create", "read", "update"] }"#;
@@ -194,4 +195,37 @@ async fn a_template_of_an_authority_needs_the_right_to_that_authority() {
         let document = json!({"Name": "fourth", "Authority": authority});
         fixture.create_template(&document).await.fails(status, 100);
     }
+}
+
+#[tokio::test]
+async fn every_request_of_a_caller_is_in_the_log_under_the_documented_path() {
+    let fixture = Fixture::new().await;
+    let token = text(&fixture.log_in("ssh:manage").await.ok()["access_token"]);
+    let logged = || {
+        let decision = fixture.log.decisions().pop().unwrap();
+        (decision.action, decision.outcome, decision.accessor.is_empty())
+    };
+    fixture.get("/VEDSDK/identity/self/", Some(&token)).await.ok();
+    let own = "GET /vedsdk/Identity/Self";
+    assert_eq!(logged(), (own.into(), "granted", false));
+    fixture
+        .store
+        .fail_next(Operation::Read, Fail::Before, Fault::Unavailable);
+    let answer = fixture.get("/vedsdk/Identity/Self", Some(&token)).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(logged(), (own.into(), "unavailable", true));
+    fixture.get("/vedauth/revoke/token", Some(&token)).await;
+    assert_eq!(logged(), ("GET /vedauth/revoke/token".into(), "granted", false));
+
+    // What everybody may read is no decision, but that it cannot be read is for the operator to see.
+    let before = fixture.log.decisions().len();
+    let key = "/vedsdk/SSHCertificates/Template/Retrieve/PublicKeyData";
+    let path = format!("{key}?DN=users");
+    assert_eq!(fixture.get(&path, None).await.status, 200);
+    assert_eq!(fixture.log.decisions().len(), before);
+    fixture
+        .store
+        .fail_next(Operation::Read, Fail::Before, Fault::Unavailable);
+    assert_eq!(fixture.get(&path, None).await.status, 503);
+    assert_eq!(logged(), (format!("GET {key}"), "unavailable", true));
 }
