@@ -1,6 +1,7 @@
 use super::{
+    client_secret::{StoredSecret, secret_key, spend, stored_secret},
     create::{Created, NewToken, granted},
-    identity::{Identity, StoredSecret, id_of_client, secret_key, spend, stored_secret},
+    identity::{Identity, id_of_client},
     lifetime::TtlLimits,
     token::{TokenType, admits},
 };

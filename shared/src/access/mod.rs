@@ -29,6 +29,7 @@
 
 mod admission;
 mod authenticate;
+mod client_secret;
 mod create;
 mod entity;
 mod identity;
@@ -45,16 +46,18 @@ mod token;
 
 pub use admission::{Admission, SUBJECT_CLAIMS, Subject, admit};
 pub use authenticate::{Caller, acl_of, authenticate};
+pub use client_secret::{
+    ClientSecret, NewSecret, SecretSettings, StoredSecret, create_secret, destroy_secret, find_secret,
+    find_secret_by_accessor, list_secrets,
+};
 pub use create::{Created, NewToken, create_child, create_first_root, create_root, grant};
 pub use entity::{
     Alias, Entity, MAX_ALIASES, StoredEntity, create_entity, delete_entity, entity_by_alias, entity_by_id,
     entity_by_login, entity_by_name, entity_of_login, list_entities, update_entities, update_entity,
 };
 pub use identity::{
-    ClientSecret, Identity, IdentityKind, NewSecret, SecretSettings, StoredIdentity, StoredSecret,
-    TokenSettings, create_identity, create_secret, delete_identity, delete_realm, destroy_secret,
-    find_secret, find_secret_by_accessor, identity_by_client_id, identity_by_id, identity_by_name,
-    list_identities, list_secrets, note_entity, update_identity,
+    Identity, IdentityKind, StoredIdentity, TokenSettings, create_identity, delete_identity, delete_realm,
+    identity_by_client_id, identity_by_id, identity_by_name, list_identities, note_entity, update_identity,
 };
 pub use lifetime::{DEFAULT_TTL_SECS, TtlLimits};
 pub use lockout::Lockout;
