@@ -1,6 +1,8 @@
 //! What the documents say of the tests: each block of commands names the test that executes it, or why none does; each
 //! row of SECURITY.md's boundaries names the tests that prove it.
 
+mod sources;
+
 use crate::test_functions::TestFunctions;
 use anyhow::{Context, Result, bail, ensure};
 use std::{fs, path::Path};
@@ -74,6 +76,13 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
 
 /// The Markdown files of the repository, from there on.
 fn documents(repository: &Path) -> Result<Vec<String>> {
+    let mut found = files(repository)?;
+    found.retain(|file| file.ends_with(".md"));
+    Ok(found)
+}
+
+/// The files of the repository, from there on: neither hidden ones, nor what was built or fetched.
+fn files(repository: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let mut directories = vec![String::new()];
     while let Some(directory) = directories.pop() {
@@ -84,7 +93,7 @@ fn documents(repository: &Path) -> Result<Vec<String>> {
             let is_ours = !name.starts_with('.') && !["node_modules", "target"].contains(&name.as_str());
             if entry.file_type()?.is_dir() {
                 directories.extend(is_ours.then(|| format!("{path}/")));
-            } else if name.ends_with(".md") {
+            } else if is_ours {
                 found.push(path);
             }
         }
@@ -126,7 +135,7 @@ mod tests {
     use super::*;
     use crate::repository;
 
-    fn assert_none(mistakes: &[String]) {
+    pub(super) fn assert_none(mistakes: &[String]) {
         assert!(mistakes.is_empty(), "\n{}", mistakes.join("\n"));
     }
 
