@@ -1,5 +1,5 @@
-//! The tables of a deployment, worked on from here with AWS credentials: the same routes as the deployment's own, called
-//! in this process by an operator whom no header can claim to be.
+//! The tables of a deployment, worked on from here with AWS credentials: the same routes as the deployment's own,
+//! called in this process by an operator whom no header can claim to be.
 
 use crate::client::MAX_ANSWER_BYTES;
 use anyhow::{Context, Result, anyhow, bail};

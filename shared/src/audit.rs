@@ -88,8 +88,8 @@ fn write_line(content: &impl Serialize) {
     }
 }
 
-/// Writes the same lines with metrics in them, in CloudWatch's embedded metric format: the log makes the metrics, so that
-/// they cost no call. Lines about anything but certificates and refusals hold none.
+/// Writes the same lines with metrics in them, in CloudWatch's embedded metric format: the log makes the metrics, so
+/// that they cost no call. Lines about anything but certificates and refusals hold none.
 ///
 /// | metric of namespace `Countersign` | dimensions | counts |
 /// |---|---|---|

@@ -139,8 +139,8 @@ impl Config {
         })
     }
 
-    /// The services as an operator's command has them: region, credentials and endpoints are found as every AWS tool finds
-    /// them. Nothing is called before it is needed.
+    /// The services as an operator's command has them: region, credentials and endpoints are found as every AWS tool
+    /// finds them. Nothing is called before it is needed.
     pub async fn operator_services(&self) -> Services {
         let aws = aws_config::load_from_env().await;
         let (store, keyring) = self.clients(((&aws).into(), (&aws).into()));
@@ -152,8 +152,8 @@ impl Config {
         self.services_through(&self.sdk.https())
     }
 
-    /// The services of a function, with the connections to DynamoDB and KMS open that its first request needs. Whether either
-    /// answers is for the requests to find out.
+    /// The services of a function, with the connections to DynamoDB and KMS open that its first request needs. Whether
+    /// either answers is for the requests to find out.
     pub async fn warm_services(&self) -> Services {
         let https = self.sdk.https();
         // The services are made while the connections are on their way.

@@ -1,5 +1,5 @@
-//! What the server or the gateway says of a request, beside what it asks: where it comes from, who sends it, and whether
-//! there is room for it.
+//! What the server or the gateway says of a request, beside what it asks: where it comes from, who sends it, and
+//! whether there is room for it.
 
 use crate::error::Error;
 use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, time::Duration};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientAddress(pub Option<IpAddr>);
 
-/// What a server puts into the extensions of a request for which it has no room, since too many others wait. The gateway
-/// of a deployment refuses those itself.
+/// What a server puts into the extensions of a request for which it has no room, since too many others wait. The
+/// gateway of a deployment refuses those itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom;
 

@@ -66,8 +66,8 @@ pub struct KeyFile {
 }
 
 impl KeyFile {
-    /// A copy, in `directory`, of a key such as those of `tests/vectors/keys`: a checkout leaves private keys readable by
-    /// others, and OpenSSH then refuses them.
+    /// A copy, in `directory`, of a key such as those of `tests/vectors/keys`: a checkout leaves private keys readable
+    /// by others, and OpenSSH then refuses them.
     ///
     /// # Errors
     /// A file cannot be read or written.

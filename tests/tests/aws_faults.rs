@@ -1,5 +1,6 @@
 //! AWS as it fails, between the real SDK and what answers: whatever call of a signature goes wrong, and however, its
-//! caller gets an error that says so in its product's words, or a good certificate; and no certificate is without a record.
+//! caller gets an error that says so in its product's words, or a good certificate; and no certificate is without a
+//! record.
 
 #![allow(missing_docs)]
 
@@ -300,8 +301,8 @@ impl Place {
         family == Family::Venafi && self.is_recorded && !is_note
     }
 
-    /// Whether the signature may be kept although the caller is told of an error: the answer to its being kept was lost, or
-    /// the first in a process could not note beside it that there are such of this day.
+    /// Whether the signature may be kept although the caller is told of an error: the answer to its being kept was
+    /// lost, or the first in a process could not note beside it that there are such of this day.
     fn may_keep_signature(&self, family: Family, failure: &Failure) -> bool {
         let keeps = matches!(family, Family::Ngrok | Family::Venafi);
         let is_note = self.is_first && self.operation == "PutItem";
@@ -338,7 +339,8 @@ async fn whatever_fails(family: Family) -> Result<()> {
     together(places.into_iter().map(|place| fails_at(family, place))).await
 }
 
-/// Runs all of `cases` at the same time: on one thread, since a family is set up by a closure that may not change threads.
+/// Runs all of `cases` at the same time: on one thread, since a family is set up by a closure that may not change
+/// threads.
 async fn together(cases: impl Iterator<Item = impl Future<Output = Result<()>> + 'static>) -> Result<()> {
     let (local, mut running) = (LocalSet::new(), JoinSet::new());
     for case in cases {

@@ -1,7 +1,7 @@
 //! `cargo xtask coverage`: which test shows what each founding document names.
 //!
-//! The documents are listed row by row in `xtask/coverage/`; `docs/coverage.md` is written from there, with the files in
-//! which the tests are found.
+//! The documents are listed row by row in `xtask/coverage/`; `docs/coverage.md` is written from there, with the files
+//! in which the tests are found.
 
 mod rows;
 

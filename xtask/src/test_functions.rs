@@ -88,8 +88,9 @@ impl TestFunctions {
         bail!("{file} has no test {name}")
     }
 
-    /// The functions below `places` that `test` names: the one with that very name; or the only one whose name begins so;
-    /// or, for the number of a case (`case_61_`), all whose names do. `file::test` looks into files of that name only.
+    /// The functions below `places` that `test` names: the one with that very name; or the only one whose name begins
+    /// so; or, for the number of a case (`case_61_`), all whose names do. `file::test` looks into files of that name
+    /// only.
     ///
     /// # Errors
     /// A name that no function has, or that more than one begins with.

@@ -12,8 +12,8 @@ const APPLY: &str = "/api/v1/countersign/apply";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Bring projects, people, machines, groups and hosts into the state of a JSON document, and print the document with
-    /// every id, and each secret that was made, filled in. What the document does not name stays as it is
+    /// Bring projects, people, machines, groups and hosts into the state of a JSON document, and print the document
+    /// with every id, and each secret that was made, filled in. What the document does not name stays as it is
     #[command(after_help = "Example:\n  countersign infisical apply setup.json --url http://127.0.0.1:8200")]
     Apply {
         /// The document, or - for standard input

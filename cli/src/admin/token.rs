@@ -169,8 +169,8 @@ fn has_reason(error: &anyhow::Error, reason: &str) -> bool {
 async fn revoke(client: &Client, other: Option<String>, accessor: Option<String>) -> Result<Output> {
     match (other, accessor) {
         (Some(token), _) => {
-            // The API takes the revocation of what is not there for a success. Whoever may revoke need not be allowed to
-            // look up.
+            // The API takes the revocation of what is not there for a success. Whoever may revoke need not be allowed
+            // to look up.
             let request = json!({"token": token});
             match client.write("auth/token/lookup", &request).await {
                 Err(error) if has_reason(&error, "bad token") => {

@@ -1,5 +1,5 @@
-//! What to do next, for whoever runs the local server and is refused: a line on the terminal. The answers themselves keep
-//! the words of the real products, which their clients know.
+//! What to do next, for whoever runs the local server and is refused: a line on the terminal. The answers themselves
+//! keep the words of the real products, which their clients know.
 
 use countersign::audit::{AuditLog, Decision, StderrLog};
 use std::{

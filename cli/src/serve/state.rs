@@ -74,7 +74,8 @@ impl State {
     }
 }
 
-/// A new sealing key beside old records would leave every CA key shut, and nobody would notice before the next signature.
+/// A new sealing key beside old records would leave every CA key shut, and nobody would notice before the next
+/// signature.
 fn check_sealing_key(directory: &Path) -> Result<()> {
     let is_lost = directory.join(DATABASE_FILE).exists() && !directory.join(SEALING_KEY_FILE).exists();
     ensure!(

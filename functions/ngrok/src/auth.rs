@@ -50,8 +50,8 @@ impl Credential {
     /// The error where nobody has this token. It never repeats it.
     pub(crate) fn unknown(&self) -> Failure {
         let token = self.0.reveal();
-        // Tokens of other forms exist too, such as a root token that its operator chose: they are looked up all the same,
-        // and only the error for an unknown one differs.
+        // Tokens of other forms exist too, such as a root token that its operator chose: they are looked up all the
+        // same, and only the error for an unknown one differs.
         if [BATCH_TOKEN_PREFIX, TOKEN_PREFIX]
             .iter()
             .any(|prefix| token.starts_with(prefix))

@@ -1,5 +1,5 @@
-//! The OpenAPI document of the family: what `functions/ngrok/openapi.json` holds. The schemas come from [`crate::wire`],
-//! the rest from the same table that names the resources.
+//! The OpenAPI document of the family: what `functions/ngrok/openapi.json` holds. The schemas come from
+//! [`crate::wire`], the rest from the same table that names the resources.
 
 use crate::wire;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -204,7 +204,8 @@ mod tests {
         }
     }
 
-    /// Whether all of `theirs` stands in `ours`. Descriptions may differ: ours does not offer certificates for everyone.
+    /// Whether all of `theirs` stands in `ours`. Descriptions may differ: ours does not offer certificates for
+    /// everyone.
     fn assert_within(theirs: &Value, ours: &Value, place: &str) {
         match (theirs, ours) {
             (Value::Object(theirs), Value::Object(ours)) => {

@@ -34,8 +34,8 @@ pub fn standalone(services: Services) -> Router {
     router(services).fallback(api::outside)
 }
 
-/// An example of every path, with the names of its operations and whether each needs no token. Auth methods stand at the
-/// usual places.
+/// An example of every path, with the names of its operations and whether each needs no token. Auth methods stand at
+/// the usual places.
 pub fn paths() -> Vec<(String, Vec<(&'static str, bool)>)> {
     let rows = routes::TABLE.iter().flat_map(|rows| rows.iter());
     rows.map(|route| (route.example(), route.operations())).collect()

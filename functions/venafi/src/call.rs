@@ -68,8 +68,8 @@ impl Reply {
         }
     }
 
-    /// A status without a body. It says that it would be a text: without that a gateway would call it JSON, which one of
-    /// the clients then reads in vain.
+    /// A status without a body. It says that it would be a text: without that a gateway would call it JSON, which one
+    /// of the clients then reads in vain.
     pub(crate) fn empty(status: StatusCode) -> Self {
         let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
         Self {

@@ -146,8 +146,8 @@ fn source_ip(parts: &Parts) -> Option<IpAddr> {
     address.unwrap_or_default().0
 }
 
-/// Writes to the log of decisions who asked what, and whether it was granted; issuing a certificate does so itself. That
-/// somebody read what everybody may read is no decision.
+/// Writes to the log of decisions who asked what, and whether it was granted; issuing a certificate does so itself.
+/// That somebody read what everybody may read is no decision.
 fn log(
     services: &Services,
     route: &Route,

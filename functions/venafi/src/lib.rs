@@ -2,8 +2,8 @@
 //! `vedauth` routes by which its clients get their tokens.
 //!
 //! A request goes through `endpoint` (the way to its route, in any case), a handler in `routes` (parse, authorise,
-//! record, sign, render) and `error` (what a failure looks like). What may be signed is the core's to decide; `template`
-//! says it for this API. docs/DIVERGENCES.md lists what is different from the product, with the reasons.
+//! record, sign, render) and `error` (what a failure looks like). What may be signed is the core's to decide;
+//! `template` says it for this API. docs/DIVERGENCES.md lists what is different from the product, with the reasons.
 //!
 //! # Who may do what
 //!

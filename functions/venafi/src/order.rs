@@ -257,7 +257,8 @@ fn check_source_addresses(addresses: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// What is asked for of the template's two options; one that is not asked for keeps its default. `None` where neither is.
+/// What is asked for of the template's two options; one that is not asked for keeps its default. `None` where neither
+/// is.
 fn critical_options(
     body: &wire::CertificateRequest,
     control: &wire::AccessControl,

@@ -6,8 +6,8 @@
 //! comes of it.
 //!
 //! Whoever has recorded a certificate just now, and waits for it, need not read what it wrote: it goes on with what it
-//! holds in memory ([`carry_out_recorded`]). The write that adds the signature is the same, so it gives way to others as
-//! they do to it.
+//! holds in memory ([`carry_out_recorded`]). The write that adds the signature is the same, so it gives way to others
+//! as they do to it.
 //!
 //! A template that is being deleted is announced so before its certificates are looked for, and is asked for here after
 //! the certificate is recorded, while the signer works: so either its deletion sees the certificate, or the certificate
@@ -61,9 +61,9 @@ impl CarriedOut {
     }
 }
 
-/// Signs what waits to be signed, oldest first, but looks closely at no more than `limit` certificates; whether more wait
-/// is for the next call to find out. Where one cannot be signed now, the others of its template are left alone: its signer
-/// is away for them too. After a few such templates the call ends.
+/// Signs what waits to be signed, oldest first, but looks closely at no more than `limit` certificates; whether more
+/// wait is for the next call to find out. Where one cannot be signed now, the others of its template are left alone:
+/// its signer is away for them too. After a few such templates the call ends.
 ///
 /// It may be called as often as one likes, and at the same time as callers fetch the same certificates.
 ///

@@ -157,7 +157,8 @@ impl Admission {
     /// Writes the admission of `subject`, in place of an older one. One write.
     ///
     /// # Errors
-    /// `InvalidRequest` where the policies are none, or root, or claims stand beside an IAM subject; as [`Store::write`].
+    /// `InvalidRequest` where the policies are none, or root, or claims stand beside an IAM subject; as
+    /// [`Store::write`].
     pub async fn put(
         services: &Services,
         subject: Subject,
@@ -213,8 +214,8 @@ impl Admission {
         records.iter().map(|record| record.value()).collect()
     }
 
-    /// Removes the admission with this id; one that is not there is removed already. Tokens that stand for its callers are
-    /// not found any more from then on. One write.
+    /// Removes the admission with this id; one that is not there is removed already. Tokens that stand for its callers
+    /// are not found any more from then on. One write.
     ///
     /// # Errors
     /// As [`Store::write`].
@@ -274,8 +275,8 @@ pub(super) struct Admitted {
     by: String,
 }
 
-/// The token that stands for `identity`, whom the gateway knows: with the policies of every admission that fits, short-lived,
-/// and recorded like any other. `None` where nobody admitted it.
+/// The token that stands for `identity`, whom the gateway knows: with the policies of every admission that fits,
+/// short-lived, and recorded like any other. `None` where nobody admitted it.
 ///
 /// One read on every request, so that what is removed or changed counts at once; one write more for an identity that
 /// this process has not seen for some minutes.

@@ -203,8 +203,8 @@ pub async fn update_entities(
     write(services, &writes).await
 }
 
-/// The writes that put `entity` in place of `stored`. The places of its names and aliases must be free, but for those in
-/// `given`.
+/// The writes that put `entity` in place of `stored`. The places of its names and aliases must be free, but for those
+/// in `given`.
 fn replace(
     services: &Services,
     stored: &StoredEntity,

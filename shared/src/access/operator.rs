@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 impl Caller {
     /// The operator: whoever runs a program on the tables of a deployment with credentials of their own, and so could
-    /// write there whatever they liked. It may do everything; its token is nowhere stored and has no secret, and what it
-    /// makes are orphans.
+    /// write there whatever they liked. It may do everything; its token is nowhere stored and has no secret, and what
+    /// it makes are orphans.
     ///
     /// A router takes it from the extensions of a request, where only its own process can put it.
     ///

@@ -1,9 +1,9 @@
-//! The HTTPS client of the functions: the SDK's own, but for the root certificates that it trusts, and for its connections,
-//! which can be opened ahead of the first request.
+//! The HTTPS client of the functions: the SDK's own, but for the root certificates that it trusts, and for its
+//! connections, which can be opened ahead of the first request.
 //!
-//! The SDK reads every root certificate of the system before its first connection. That was most of what a cold start did
-//! (`docs/performance.md`), for some hundred and forty authorities of which five sign for AWS. This client trusts those five
-//! wherever they suffice.
+//! The SDK reads every root certificate of the system before its first connection. That was most of what a cold start
+//! did (`docs/performance.md`), for some hundred and forty authorities of which five sign for AWS. This client trusts
+//! those five wherever they suffice.
 
 use aws_smithy_http_client::{
     ConnectorBuilder,

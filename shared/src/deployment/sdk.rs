@@ -1,8 +1,8 @@
 //! What the SDK's clients of a function are made of.
 //!
-//! A function has its region, its credentials and its endpoints in the environment, where Lambda and the template put them.
-//! The SDK's own search would look into files, metadata services and STS besides: a good part of the program, and time of
-//! every cold start, for places that a function has not.
+//! A function has its region, its credentials and its endpoints in the environment, where Lambda and the template put
+//! them. The SDK's own search would look into files, metadata services and STS besides: a good part of the program, and
+//! time of every cold start, for places that a function has not.
 
 use super::https::{self, Https, Roots};
 use crate::{join, join_all, store::dynamodb::CONNECT_TIMEOUT};
@@ -76,8 +76,8 @@ impl Sdk {
         (dynamodb, kms)
     }
 
-    /// Opens the connections that a first request needs, ahead of it and all at the same time. Whether anybody answers is
-    /// no concern of this.
+    /// Opens the connections that a first request needs, ahead of it and all at the same time. Whether anybody answers
+    /// is no concern of this.
     pub(super) async fn open_connections(&self, https: &Https) {
         let (dynamodb, kms) = join(self.dynamodb_url(), self.kms_url()).await;
         let dynamodb = iter::repeat_n(dynamodb, DYNAMODB_CONNECTIONS);
@@ -85,8 +85,8 @@ impl Sdk {
         join_all(urls.iter().map(|url| https.open(url))).await;
     }
 
-    /// Where DynamoDB is: at its endpoint if that is set, otherwise where the SDK's own rules find it. None where they find
-    /// nothing, as its requests will say.
+    /// Where DynamoDB is: at its endpoint if that is set, otherwise where the SDK's own rules find it. None where they
+    /// find nothing, as its requests will say.
     async fn dynamodb_url(&self) -> Option<String> {
         use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
         if self.dynamodb_endpoint.is_some() {

@@ -206,8 +206,8 @@ pub(super) fn ecdsa(curve: Curve) -> &'static EcdsaSigningAlgorithm {
     }
 }
 
-/// A new private key of `spec`, in PKCS#8 DER. An RSA key with 4096 bits takes up to seconds, so this happens on a thread of
-/// its own.
+/// A new private key of `spec`, in PKCS#8 DER. An RSA key with 4096 bits takes up to seconds, so this happens on a
+/// thread of its own.
 ///
 /// # Errors
 /// `Unavailable` where randomness or a thread cannot be had.

@@ -42,8 +42,8 @@ pub trait Keyring: Send + Sync {
     /// [`SignerError`].
     async fn signer(&self, authority: &Authority) -> Result<Arc<dyn Signer>, SignerError>;
 
-    /// Ends the use of the key of `authority`: a KMS key made by [`create`](Self::create) is disabled, never deleted; a key that was
-    /// bound is left alone.
+    /// Ends the use of the key of `authority`: a KMS key made by [`create`](Self::create) is disabled, never deleted; a
+    /// key that was bound is left alone.
     ///
     /// # Errors
     /// [`SignerError`].

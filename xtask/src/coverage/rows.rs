@@ -67,8 +67,8 @@ impl Document {
     /// Reads a list: `title:` and `places:`, then rows. Empty lines and those that begin with `#` are passed over.
     ///
     /// # Errors
-    /// The first line that is none of these, by its number; a row that is there twice; a list without a title, places or
-    /// rows.
+    /// The first line that is none of these, by its number; a row that is there twice; a list without a title, places
+    /// or rows.
     pub(super) fn parse(name: &str, text: &str) -> Result<Self> {
         let (mut title, mut places, mut rows) = (String::new(), Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();

@@ -1,5 +1,5 @@
-//! What the documents say of the sources: the files that they name are there, and ARCHITECTURE.md's four ways lead through
-//! them.
+//! What the documents say of the sources: the files that they name are there, and ARCHITECTURE.md's four ways lead
+//! through them.
 
 use anyhow::{Context, Result, ensure};
 use std::{fs, path::Path};
@@ -35,8 +35,8 @@ fn has_name(source: &str, name: &str) -> bool {
     name.split("::").all(|segment| words.contains(&segment))
 }
 
-/// Holds a cell of ARCHITECTURE.md's table of the four ways against the sources of `family`: its files, below the family's
-/// folder or the core's; and the names after each, which are in it.
+/// Holds a cell of ARCHITECTURE.md's table of the four ways against the sources of `family`: its files, below the
+/// family's folder or the core's; and the names after each, which are in it.
 fn check_way(cell: &str, family: &str, files: &[String], repository: &Path) -> Result<()> {
     let places = [format!("functions/{family}/src/"), "shared/src/".to_owned()];
     let mut read: Vec<&String> = files

@@ -1,5 +1,6 @@
-//! The requests of the real command-line client, in the order in which they were recorded, against this server: the same
-//! statuses, the same keys and kinds of values, and for errors the same texts, as the answers which that client took.
+//! The requests of the real command-line client, in the order in which they were recorded, against this server: the
+//! same statuses, the same keys and kinds of values, and for errors the same texts, as the answers which that client
+//! took.
 
 use super::fixture::{Answer, Fixture, text};
 use serde_json::{Value, json};

@@ -10,8 +10,8 @@ use super::json::Json;
 use conversion::{to_bool, to_duration, to_int, to_list, to_map, to_object, to_pairs, to_text};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The longest value of a field. The longest that anybody needs is a private key or a list of users; ten such fields fit
-/// into one record of the store.
+/// The longest value of a field. The longest that anybody needs is a private key or a list of users; ten such fields
+/// fit into one record of the store.
 const MAX_FIELD_BYTES: usize = 32 * 1024;
 /// The longest text of a policy: with a few more bytes for its line ends it fits into one record.
 const MAX_LONG_TEXT_BYTES: usize = 256 * 1024;

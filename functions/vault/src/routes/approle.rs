@@ -293,8 +293,8 @@ async fn login(call: &Call) -> Result<Answer, Failure> {
     }
 }
 
-/// The entity of the role with this id, made before the secret is looked at: there is one for each role, however often a
-/// stranger asks. None where there is no such role, and so no login.
+/// The entity of the role with this id, made before the secret is looked at: there is one for each role, however often
+/// a stranger asks. None where there is no such role, and so no login.
 async fn entity(call: &Call, mount: &Mount, client_id: &str) -> Result<Option<Entity>, Failure> {
     let store = &*call.services.store;
     if let Some(stored) = entity_by_login(store, &mount.accessor, client_id).await? {

@@ -32,7 +32,8 @@ struct Auth<'a> {
     num_uses: u64,
 }
 
-/// The answer that gives `token`, whose text is `client_token` where the caller may see it, and which belongs to `entity`.
+/// The answer that gives `token`, whose text is `client_token` where the caller may see it, and which belongs to
+/// `entity`.
 pub(super) fn answer(
     client_token: &str,
     token: &Token,

@@ -174,7 +174,8 @@ async fn check(call: &Call, name: &str, accessor: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Stores `alias`: with `owner`, or where that is not given with whoever has it, or with somebody new. Says whose it is.
+/// Stores `alias`: with `owner`, or where that is not given with whoever has it, or with somebody new. Says whose it
+/// is.
 async fn place(
     call: &Call,
     holder: Option<StoredEntity>,

@@ -1,6 +1,6 @@
-//! `issuers`, `issuer/:issuer_ref` and `config/issuers`: several CA keys at one mount, as OpenBao has them. A CA rotates
-//! with overlap so: a new key is imported or made beside the old one, hosts learn to trust both, the default moves, and
-//! the old key goes last.
+//! `issuers`, `issuer/:issuer_ref` and `config/issuers`: several CA keys at one mount, as OpenBao has them. A CA
+//! rotates with overlap so: a new key is imported or made beside the old one, hosts learn to trust both, the default
+//! moves, and the old key goes last.
 
 use super::on;
 use crate::{

@@ -1,4 +1,5 @@
-//! `verify`: what a host asks about a password that somebody logs in to it with. It needs no token: the password is one.
+//! `verify`: what a host asks about a password that somebody logs in to it with. It needs no token: the password is
+//! one.
 
 use super::on;
 use crate::{

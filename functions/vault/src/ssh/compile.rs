@@ -27,8 +27,8 @@ fn or_system(secs: u64) -> u64 {
 }
 
 impl CaRole {
-    /// The rules of this role at `mount`, whose templates are filled in. How the CA key signs is decided when its type is known:
-    /// [`signature_algorithm`](Self::signature_algorithm).
+    /// The rules of this role at `mount`, whose templates are filled in. How the CA key signs is decided when its type
+    /// is known: [`signature_algorithm`](Self::signature_algorithm).
     pub(crate) fn compile(&self, mount: &Mount) -> Role {
         let rules = |principals| CertTypeRules {
             principals,

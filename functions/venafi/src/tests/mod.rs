@@ -1,4 +1,5 @@
-//! The family against the reference: its acceptance cases by number, recorded requests, faults, and the table of routes.
+//! The family against the reference: its acceptance cases by number, recorded requests, faults, and the table of
+//! routes.
 
 mod acceptance;
 mod acceptance_keys;

@@ -1,5 +1,5 @@
-//! The requests of the real command-line client, in the order in which they were recorded, against this server: the same
-//! statuses, and in each answer at least the members, of the same kinds, that the client took.
+//! The requests of the real command-line client, in the order in which they were recorded, against this server: the
+//! same statuses, and in each answer at least the members, of the same kinds, that the client took.
 
 use super::fixture::{Answer, Fixture, KEY, PASSWORD, USERNAME, text, users};
 use axum::body::Body;

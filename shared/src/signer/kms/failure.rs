@@ -8,8 +8,8 @@ use aws_sdk_kms::{
 };
 use std::{error::Error as StdError, fmt};
 
-/// A failed call, for the log: its action, and what KMS or the connection said. Requests and answers, which can hold keys
-/// and secrets, are left out.
+/// A failed call, for the log: its action, and what KMS or the connection said. Requests and answers, which can hold
+/// keys and secrets, are left out.
 #[derive(Debug)]
 pub(super) struct KmsFailure {
     action: &'static str,

@@ -61,9 +61,9 @@ impl KmsKeyring {
         }
     }
 
-    /// The same, with the key policy (JSON) that every key gets which it makes; without one, that is KMS's default, which
-    /// leaves everything to IAM. The policy has to leave the administration of the key to somebody: whether it leaves it
-    /// to the caller, as KMS wants otherwise, is not checked, since functions administer nothing.
+    /// The same, with the key policy (JSON) that every key gets which it makes; without one, that is KMS's default,
+    /// which leaves everything to IAM. The policy has to leave the administration of the key to somebody: whether it
+    /// leaves it to the caller, as KMS wants otherwise, is not checked, since functions administer nothing.
     #[must_use]
     pub fn with_key_policy(self, key_policy: Option<String>) -> Self {
         Self { key_policy, ..self }

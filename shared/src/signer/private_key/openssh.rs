@@ -180,8 +180,8 @@ fn write_section(
     block: usize,
 ) -> Zeroizing<Vec<u8>> {
     let blob = public_key.to_blob();
-    // More than it can take, so that no half-grown copy of the key stays in memory: an RSA key has two numbers as long as
-    // its modulus and three half as long.
+    // More than it can take, so that no half-grown copy of the key stays in memory: an RSA key has two numbers as long
+    // as its modulus and three half as long.
     let capacity = 6 * blob.len() + comment.len() + 256;
     let mut writer = Writer::with_capacity(capacity);
     // By these two a reader knows that the passphrase was right. They need not be secret.

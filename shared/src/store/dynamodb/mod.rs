@@ -140,8 +140,8 @@ impl DynamoDb {
     }
 }
 
-/// Whether a record can lie at `key`: one that is longer than DynamoDB allows is a name that somebody made up, and not a
-/// defect of ours.
+/// Whether a record can lie at `key`: one that is longer than DynamoDB allows is a name that somebody made up, and not
+/// a defect of ours.
 fn is_possible(key: &Key) -> bool {
     key.partition.len() <= MAX_PARTITION_BYTES && key.sort.len() <= MAX_SORT_BYTES
 }
