@@ -99,9 +99,8 @@ fields() {
     certify validity_one_second "${ed[@]}" -I second -n alice -V 0x6553f100:0x6553f101
 }
 
-# Samples put together by hand from fixed seeds and a fixed nonce: kept as they are, checked by ssh-keygen.
+# A certificate put together by hand from fixed seeds and a fixed nonce: kept as it is.
 golden() {
-    ssh-keygen -Q -l -f <(tr a-f A-F <golden-krl.hex | basenc --base16 -di) | grep -q 'KRL version 42'
     entries+=("golden golden_ca golden_subject")
 }
 
