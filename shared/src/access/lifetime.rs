@@ -116,6 +116,20 @@ mod tests {
     }
 
     #[test]
+    fn a_mounts_limits_take_the_place_of_the_systems_where_it_has_any() {
+        for (tuned, limits) in [
+            ((0, 0), (2_764_800, 2_764_800)),
+            ((60, 0), (60, 2_764_800)),
+            ((0, HOUR), (2_764_800, HOUR)),
+            ((60, HOUR), (60, HOUR)),
+        ] {
+            let of_mount = TtlLimits::tuned(tuned.0, tuned.1);
+            assert_eq!((of_mount.default_ttl, of_mount.max_ttl), limits, "{tuned:?}");
+        }
+        assert_eq!(TtlLimits::default(), TtlLimits::tuned(0, 0));
+    }
+
+    #[test]
     fn the_shortest_maximum_wins() {
         let some = |asked| at(1000, Asked { start: 1000, ..asked });
         assert_eq!(some(Asked::default()), Some((DEFAULT_TTL_SECS, 0)));
@@ -172,6 +186,15 @@ mod tests {
                 ..Asked::default()
             }),
             Some((5, 1))
+        );
+        assert_eq!(
+            some(Asked {
+                period: HOUR,
+                max_ttl: HOUR,
+                ..Asked::default()
+            }),
+            Some((HOUR, 0)),
+            "nothing was cut"
         );
     }
 

@@ -128,11 +128,17 @@ mod tests {
             ("1.5h", 5400),
             ("500ms", 0),
             ("1500ms", 1),
+            ("1500000000ns", 1),
+            ("2500000us", 2),
+            ("2500000µs", 2),
+            ("2500000μs", 2),
             ("7d", 604_800),
             (".5m", 30),
             ("1.h", 3600),
             ("+5s", 5),
             ("87600h0m0s", 315_360_000),
+            ("9223372036", MAX_SECS),
+            ("9223372036.9s", MAX_SECS),
         ] {
             assert_eq!(parse_duration(text), Ok(secs), "{text}");
         }
@@ -141,20 +147,30 @@ mod tests {
     #[test]
     fn what_is_not_a_duration_is_refused() {
         for text in [
-            "", " ", "1d12h", "1.5", "h", ".h", "1..5h", "1 h", "1H", "1y", "d", "1.2.3h", "0x10",
+            "", " ", "1d12h", "1.5", "h", ".h", "1..5h", "1 h", "1H", "1y", "d", "1.2.3h", "0x10", "1e9s",
+            "++5", "+-5s", "++5d", "1.+5h", "-x",
         ] {
-            assert!(parse_duration(text).is_err(), "{text:?}");
+            assert_eq!(parse_duration(text), Err(DurationError::NotADuration), "{text:?}");
         }
-        assert_eq!(parse_duration("-5"), Err(DurationError::Negative));
-        assert_eq!(parse_duration("-x"), Err(DurationError::NotADuration));
-        for text in [
-            "9223372037",
-            "99999999999999999999",
-            "3000000h",
-            "200000d",
-            "1e9s",
+        for text in ["-5", "-1h"] {
+            assert_eq!(parse_duration(text), Err(DurationError::Negative), "{text}");
+        }
+        for text in ["9223372037", "99999999999999999999", "3000000h", "200000d"] {
+            assert_eq!(parse_duration(text), Err(DurationError::TooLong), "{text}");
+        }
+    }
+
+    #[test]
+    fn whoever_writes_no_duration_reads_why() {
+        for (text, reason) in [
+            ("-1h", "a duration cannot be negative"),
+            (
+                "300y",
+                "a duration is a number of seconds, or numbers with units as in 1h30m or 7d",
+            ),
+            ("200000d", "a duration cannot be longer than 292 years"),
         ] {
-            assert!(parse_duration(text).is_err(), "{text}");
+            assert_eq!(parse_duration(text).unwrap_err().to_string(), reason);
         }
     }
 

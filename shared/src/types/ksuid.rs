@@ -95,10 +95,16 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_published_samples_decode_to_their_time() {
+    fn the_published_samples_decode_to_their_time_and_payload() {
         let id = Ksuid::parse("2rwwl2T6kKDNklNsSXGf3D53Kpj").unwrap();
         assert_eq!(id.unix_secs(), 1_737_483_592);
         assert_eq!(id.to_string(), "2rwwl2T6kKDNklNsSXGf3D53Kpj");
+        let id = Ksuid::parse("0ujtsYcgvSTl8PAuAdqWYSMnLOv").unwrap();
+        assert_eq!(id.unix_secs(), EPOCH + 107_608_047);
+        assert_eq!(
+            u128::from_be_bytes(id.payload()),
+            0xb5a1_cd34_b5f9_9d11_54fb_6853_345c_9735
+        );
         assert_eq!(
             Ksuid::new(u64::MAX, [0xff; 16]).to_string(),
             "aWgEPTl1tmebfsQzFP4bxwgy80V"
@@ -116,6 +122,7 @@ mod tests {
         ] {
             assert_eq!(Ksuid::parse(bad), Err(KsuidError), "{bad}");
         }
+        assert_eq!(KsuidError.to_string(), "this is not a 27-character id");
     }
 
     proptest! {

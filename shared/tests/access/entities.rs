@@ -30,6 +30,7 @@ async fn the_policies_of_an_entity_count_beside_the_tokens_own() {
     let (entity, token) = entity(&world, "common").await;
     let caller = world.caller(&token.secret).await;
     assert_eq!(caller.entity(), Some(&entity));
+    assert_eq!(caller.entity_id(), entity.id);
     assert!(caller.allows("a", Capability::Read) && caller.allows("b", Capability::Read));
     let acl = access::acl_of(&world.services, &token.token).await.unwrap();
     assert!(acl.allows("b", Capability::Read));
@@ -55,6 +56,29 @@ async fn the_policies_of_an_entity_count_beside_the_tokens_own() {
         .await
         .unwrap();
     assert!(!world.caller(&token.secret).await.allows("b", Capability::Read));
+}
+
+#[tokio::test]
+async fn another_policy_of_an_entity_costs_one_read_more_and_only_once() {
+    let world = World::new().await;
+    let (entity, token) = entity(&world, "common").await;
+    world.caller(&token.secret).await;
+    let stored = access::entity_by_id(&*world.services.store, &entity.id)
+        .await
+        .unwrap()
+        .unwrap();
+    let changed = Entity {
+        policies: vec!["other".into()],
+        ..entity
+    };
+    access::update_entity(&world.services, &stored, &changed)
+        .await
+        .unwrap();
+    world.store.take_counts();
+    for reads in [2, 1, 1] {
+        world.caller(&token.secret).await;
+        assert_eq!(world.store.take_counts().reads, reads);
+    }
 }
 
 #[tokio::test]

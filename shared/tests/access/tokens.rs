@@ -3,7 +3,10 @@ use countersign::{
     Error,
     access::{self, DEFAULT_TTL_SECS, NewToken, TokenType, TtlLimits},
     acl::Capability,
-    store::{Key, Table, faulty::Counts},
+    store::{
+        Key, Table,
+        faulty::{Counts, Fail, Fault, Operation},
+    },
     types::SecretToken,
 };
 use std::net::IpAddr;
@@ -26,6 +29,34 @@ async fn root_may_do_everything_for_ever() {
         reason(access::renew(&world.services, caller.stored().clone(), 0, TtlLimits::default()).await),
         "invalid lease ID"
     );
+}
+
+#[tokio::test]
+async fn a_caller_shows_what_its_token_holds_and_may_do() {
+    let world = World::new().await;
+    let text = r#"path "a" { capabilities = ["read"] }"#;
+    access::put_policy(&world.services, "reader", text).await.unwrap();
+    let root = world.root().await;
+    let new = NewToken {
+        display_name: "alice".into(),
+        ..with(&["reader"])
+    };
+    let made = world.child(&root.secret, new).await;
+    let caller = world.caller(&made.secret).await;
+    assert_eq!(caller.token(), &made.token);
+    assert_eq!(
+        (caller.accessor(), caller.display_name(), caller.entity_id()),
+        (made.token.accessor.as_str(), "alice", "")
+    );
+    assert_eq!(caller.policies(), ["default", "reader"]);
+    assert!(!caller.is_root() && caller.entity().is_none());
+    for (path, allowed) in [("a", true), ("b", false)] {
+        assert_eq!(caller.acl().allows(path, Capability::Read), allowed, "{path}");
+        assert_eq!(caller.require(path, Capability::Read).is_ok(), allowed, "{path}");
+    }
+    let refused = caller.require("a", Capability::Update).unwrap_err();
+    assert!(matches!(refused, Error::PermissionDenied));
+    assert!(world.caller(&root.secret).await.acl().is_root());
 }
 
 #[tokio::test]
@@ -180,6 +211,8 @@ async fn batch_tokens_are_bare() {
     let made = world.child(&root.secret, batch(with(&["default"]))).await;
     assert!(made.secret.reveal().starts_with("csb_"));
     assert!(made.token.accessor.is_empty() && !made.token.renewable);
+    let names = [&made, &root].map(|created| created.token.token_type.as_str());
+    assert_eq!(names, ["batch", "service"]);
     let caller = world.caller(&made.secret).await;
     let outcome = access::create_child(&world.services, &caller, false, with(&[])).await;
     assert_eq!(reason(outcome), "batch tokens cannot create more tokens");
@@ -416,6 +449,26 @@ async fn limited_uses_are_counted_one_by_one() {
         1,
         "only root's accessor is left"
     );
+}
+
+#[tokio::test]
+async fn a_use_that_another_request_forestalled_is_counted_again() {
+    let world = World::new().await;
+    let root = world.root().await;
+    let new = NewToken {
+        num_uses: 4,
+        ..with(&["default"])
+    };
+    let made = world.child(&root.secret, new).await;
+    let forestalled = Fault::ConditionFailed(0);
+    world.store.fail_next(Operation::Write, Fail::Before, forestalled);
+    assert_eq!(world.caller(&made.secret).await.token().uses_left, Some(3));
+    // The other request took one as well.
+    world.store.fail_next(Operation::Write, Fail::After, forestalled);
+    assert_eq!(world.caller(&made.secret).await.token().uses_left, Some(1));
+    // And now it took the last one.
+    world.store.fail_next(Operation::Write, Fail::After, forestalled);
+    assert!(!world.is_good(&made.secret).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
