@@ -23,8 +23,9 @@
 //!
 //! An announcement is a record of its own, so that the authority stays in service, unchanged, until its retirement is
 //! certain. It is replaced, never removed, so that no version comes twice and nobody takes another's announcement for
-//! its own. One whose writer died is withdrawn by the first issuance that meets it after `ANNOUNCEMENT_SECS`; a
-//! writer that was only slow then finds it changed, and starts again.
+//! its own; and only while the authority is as its retirement read it, so that one which was completed stays so. One
+//! whose writer died is withdrawn by the first issuance that meets it after `ANNOUNCEMENT_SECS`; a writer that was only
+//! slow then finds it changed, and starts again.
 
 use crate::{
     authority::{Authority, AuthorityId, AuthorityState},
@@ -149,7 +150,7 @@ async fn attempt(
     if let Some(standing) = look(services, &authority.id, scope).await? {
         return Ok(standing);
     }
-    let (announced, announcement) = announce(services, &authority.id).await?;
+    let (announced, announcement) = announce(services, &authority.id, stored).await?;
     let outcome = match look_at_holds(services, &authority.id, Unsigned::Stop).await {
         Ok(Found::None) => complete(services, authority, stored, &announced, &announcement).await,
         Ok(Found::Kept) => Ok(Outcome::Kept),
@@ -194,7 +195,13 @@ async fn look(
     })
 }
 
-async fn announce(services: &Services, id: &AuthorityId) -> Result<(Record, Announcement), Error> {
+/// Announces the retirement of the authority with `id`, unless it was changed since it was read as `stored`: another may
+/// have retired it, whose announcement must not be written over.
+async fn announce(
+    services: &Services,
+    id: &AuthorityId,
+    stored: &Record,
+) -> Result<(Record, Announcement), Error> {
     let announcement = Announcement {
         announced_at: services.clock.now(),
         stage: Stage::Announced,
@@ -207,10 +214,11 @@ async fn announce(services: &Services, id: &AuthorityId) -> Result<(Record, Anno
             Condition::Absent,
         ),
     };
-    services
-        .store
-        .write(&[Write::Put(record.clone(), condition)])
-        .await?;
+    let writes = [
+        Write::Put(record.clone(), condition),
+        Write::Check(stored.key.clone(), Condition::Version(stored.version)),
+    ];
+    services.store.write(&writes).await?;
     Ok((record, announcement))
 }
 

@@ -143,6 +143,36 @@ async fn an_authority_is_never_deleted_under_a_certificate() {
 }
 
 #[tokio::test]
+async fn a_deletion_that_comes_late_does_not_take_back_that_the_authority_is_deleted() {
+    let mut turns = None;
+    let world = World::with(|services| {
+        let store = Arc::new(Turns::new(services.store.clone()));
+        services.store = store.clone();
+        turns = Some(store);
+    })
+    .await;
+    let turns = turns.unwrap();
+    let warm = world.authority("ed25519").await;
+    world.user_certificate(&warm, json!({})).await.expect(201);
+    let authority = world.authority("ed25519").await;
+    let path = format!("/ssh_certificate_authorities/{authority}");
+    // All read the authority; one deletes it, the other tries to; only then is the certificate recorded.
+    turns.begin(&format!("cddee{}{}ccc", "d".repeat(9), "e".repeat(12)));
+    let (made, (first, second)) = tokio::join!(
+        turns.run('c', world.user_certificate(&authority, json!({}))),
+        async {
+            tokio::join!(
+                turns.run('d', world.delete(&path)),
+                turns.run('e', world.delete(&path)),
+            )
+        }
+    );
+    first.expect(204);
+    second.expect_not_found();
+    made.expect_error(400, 1951);
+}
+
+#[tokio::test]
 async fn an_authority_is_never_deleted_under_a_mount() {
     let mut turns = None;
     let world = World::with(|services| {

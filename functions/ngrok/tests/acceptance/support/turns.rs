@@ -6,7 +6,7 @@ use countersign::{
     store::{Key, Query, Record, Store, StoreError, Write},
 };
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
 };
 use tokio::task::yield_now;
@@ -26,8 +26,14 @@ pub(crate) struct Turns {
 struct State {
     order: VecDeque<char>,
     ended: HashSet<char>,
+    rounds: HashMap<char, Rounds>,
+}
+
+/// Of one request: the queries for holds that it has made, and how many times sixteen of them have had their turn.
+#[derive(Default)]
+struct Rounds {
     queries: u64,
-    open_rounds: u64,
+    open: u64,
 }
 
 impl Turns {
@@ -63,19 +69,20 @@ impl Turns {
 
     /// One turn for the queries of all shards of an authority's holds, which are asked for together.
     async fn round(&self) {
-        if WHO.try_with(|_| ()).is_err() {
+        let Ok(who) = WHO.try_with(|who| *who) else {
             return;
-        }
+        };
         let place = {
             let mut state = self.state.lock().unwrap();
-            state.queries += 1;
-            state.queries - 1
+            let rounds = state.rounds.entry(who).or_default();
+            rounds.queries += 1;
+            rounds.queries - 1
         };
         if place.is_multiple_of(SHARDS) {
             self.turn().await;
-            self.state.lock().unwrap().open_rounds += 1;
+            self.state.lock().unwrap().rounds.entry(who).or_default().open += 1;
         } else {
-            while self.state.lock().unwrap().open_rounds <= place / SHARDS {
+            while self.state.lock().unwrap().rounds[&who].open <= place / SHARDS {
                 yield_now().await;
             }
         }
