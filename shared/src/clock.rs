@@ -1,60 +1,114 @@
 //! The time. The only module that asks the machine for it, so that tests can say what time it is.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use async_trait::async_trait;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the time.
+/// Tells the time, and waits.
+#[async_trait]
 pub trait Clock: Send + Sync {
     /// Seconds since the Unix epoch.
-    fn now(&self) -> u64;
+    fn now(&self) -> u64 {
+        self.now_ms() / 1000
+    }
 
     /// Milliseconds since the Unix epoch.
-    fn now_ms(&self) -> u64 {
-        self.now() * 1000
-    }
+    fn now_ms(&self) -> u64;
+
+    /// Returns when `duration` has passed, or later.
+    async fn sleep(&self, duration: Duration);
 }
 
-/// The machine's clock.
+/// The machine's clock. It can wait only within a Tokio runtime that has its time enabled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-impl SystemClock {
-    #[allow(clippy::disallowed_methods)] // this is where the clock is read
-    fn since_epoch() -> std::time::Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-    }
-}
-
+#[async_trait]
 impl Clock for SystemClock {
-    fn now(&self) -> u64 {
-        Self::since_epoch().as_secs()
-    }
-
+    #[allow(clippy::disallowed_methods)] // this is where the clock is read
     fn now_ms(&self) -> u64 {
-        u64::try_from(Self::since_epoch().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-/// A clock that stands still until it is set.
-#[cfg(feature = "test-util")]
-#[derive(Debug, Default)]
-pub struct FixedClock(std::sync::atomic::AtomicU64);
-
-#[cfg(feature = "test-util")]
-impl FixedClock {
-    /// A clock that says `now` (Unix seconds).
-    pub fn at(now: u64) -> Self {
-        Self(now.into())
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Moves the clock to `now`.
-    pub fn set(&self, now: u64) {
-        self.0.store(now, std::sync::atomic::Ordering::SeqCst);
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 }
 
 #[cfg(feature = "test-util")]
-impl Clock for FixedClock {
-    fn now(&self) -> u64 {
-        self.0.load(std::sync::atomic::Ordering::SeqCst)
+pub use fixed::FixedClock;
+
+#[cfg(feature = "test-util")]
+mod fixed {
+    use super::Clock;
+    use crate::{fault_plans::Pause, lock};
+    use async_trait::async_trait;
+    use std::{
+        sync::{
+            Mutex,
+            atomic::{AtomicU64, Ordering},
+        },
+        time::Duration,
+    };
+
+    /// A clock that stands still until it is set, or somebody sleeps by it: it then stands where the sleep has ended, at
+    /// once.
+    #[derive(Debug, Default)]
+    pub struct FixedClock {
+        now_ms: AtomicU64,
+        step_ms: AtomicU64,
+        next_sleep: Mutex<Option<Pause>>,
+    }
+
+    impl FixedClock {
+        /// A clock that says `now` (Unix seconds).
+        pub fn at(now: u64) -> Self {
+            Self {
+                now_ms: (now * 1000).into(),
+                ..Self::default()
+            }
+        }
+
+        /// Moves the clock to `now`.
+        pub fn set(&self, now: u64) {
+            self.now_ms.store(now * 1000, Ordering::SeqCst);
+        }
+
+        /// Moves the clock on by `duration`.
+        pub fn advance(&self, duration: Duration) {
+            self.now_ms.fetch_add(millis(duration), Ordering::SeqCst);
+        }
+
+        /// From now on each look at the clock moves it on by `step`: as if all that lies between two looks took so long.
+        pub fn advance_each_time(&self, step: Duration) {
+            self.step_ms.store(millis(step), Ordering::SeqCst);
+        }
+
+        /// Lets the next sleep wait before it moves the clock.
+        pub fn pause_next_sleep(&self) -> Pause {
+            let pause = Pause::default();
+            *lock(&self.next_sleep) = Some(pause.clone());
+            pause
+        }
+    }
+
+    fn millis(duration: Duration) -> u64 {
+        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    #[async_trait]
+    impl Clock for FixedClock {
+        fn now_ms(&self) -> u64 {
+            self.now_ms
+                .fetch_add(self.step_ms.load(Ordering::SeqCst), Ordering::SeqCst)
+        }
+
+        async fn sleep(&self, duration: Duration) {
+            let pause = lock(&self.next_sleep).take();
+            if let Some(pause) = pause {
+                pause.hold().await;
+            }
+            self.advance(duration);
+        }
     }
 }

@@ -1,4 +1,7 @@
-//! What a test asked to go wrong, and when: for the faulty store and the faulty keyring alike.
+//! What a test asked to go wrong or to wait, and when: for the faulty store, the faulty keyring and the fixed clock alike.
+
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// Plans, in the order in which they were made. `M` says which operations a plan is for, `F` what then happens.
 #[derive(Debug)]
@@ -71,5 +74,33 @@ impl<M, F: Clone> FaultPlans<M, F> {
             self.0.remove(index);
         }
         Some(fault)
+    }
+}
+
+/// Something that waits until a test lets it go on.
+#[derive(Clone, Debug, Default)]
+pub struct Pause(Arc<PauseEnds>);
+
+#[derive(Debug, Default)]
+struct PauseEnds {
+    begun: Notify,
+    over: Notify,
+}
+
+impl Pause {
+    /// Returns once it was asked for, and waits.
+    pub async fn begun(&self) {
+        self.0.begun.notified().await;
+    }
+
+    /// Lets it go on.
+    pub fn end(&self) {
+        self.0.over.notify_one();
+    }
+
+    /// Waits until the test lets it.
+    pub(crate) async fn hold(&self) {
+        self.0.begun.notify_one();
+        self.0.over.notified().await;
     }
 }

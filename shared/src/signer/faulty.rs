@@ -13,8 +13,9 @@ use std::{
     fmt,
     sync::{Arc, Mutex},
 };
-use tokio::sync::Notify;
 use zeroize::Zeroizing;
+
+pub use crate::fault_plans::Pause;
 
 /// What a keyring or a signer is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,33 +78,6 @@ pub enum Failure {
     Hang,
     /// A sound signature of the same bytes, by another key of the same kind.
     OtherKey,
-}
-
-/// An operation that waits until a test lets it go on.
-#[derive(Clone, Debug, Default)]
-pub struct Pause(Arc<PauseEnds>);
-
-#[derive(Debug, Default)]
-struct PauseEnds {
-    begun: Notify,
-    over: Notify,
-}
-
-impl Pause {
-    /// Returns once the operation was asked for, and waits.
-    pub async fn begun(&self) {
-        self.0.begun.notified().await;
-    }
-
-    /// Lets the operation go on.
-    pub fn end(&self) {
-        self.0.over.notify_one();
-    }
-
-    async fn hold(&self) {
-        self.0.begun.notify_one();
-        self.0.over.notified().await;
-    }
 }
 
 /// What becomes of an operation.
