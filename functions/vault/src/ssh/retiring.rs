@@ -3,9 +3,12 @@
 use super::issuers::{Issuer, Issuers};
 use crate::{api::Call, error::Failure, mounts::Mount};
 use countersign::{
-    retirement,
+    join_all, retirement,
     store::{Condition, Write},
 };
+
+/// How many keys are retired at the same time: each waits a second ([`countersign::grace`]).
+const RETIRED_AT_ONCE: usize = 8;
 
 /// Retires all CA keys of `mount`, which is about to be removed.
 ///
@@ -28,12 +31,17 @@ pub(crate) async fn retire(call: &Call, issuers: &[Issuer], forget: Write) -> Re
     let mut writes = vec![forget];
     writes.extend(issuers.iter().map(Issuer::end_of_use));
     call.write(&writes).await?;
-    for issuer in issuers.iter().filter(|issuer| issuer.is_own) {
-        // The mount has forgotten it, whatever becomes of the key: an operator can still retire it.
-        if let Err(error) = retirement::retire_after_use(&call.services, &issuer.authority, None).await {
-            let error = error.chain();
-            tracing::warn!(authority = %issuer.authority, "an authority that no mount uses stays in service: {error}");
-        }
+    let own: Vec<&Issuer> = issuers.iter().filter(|issuer| issuer.is_own).collect();
+    for together in own.chunks(RETIRED_AT_ONCE) {
+        join_all(together.iter().map(|issuer| retire_key(call, issuer))).await;
     }
     Ok(())
+}
+
+/// The mount has forgotten it, whatever becomes of the key: an operator can still retire it.
+async fn retire_key(call: &Call, issuer: &Issuer) {
+    if let Err(error) = retirement::retire_after_use(&call.services, &issuer.authority, None).await {
+        let error = error.chain();
+        tracing::warn!(authority = %issuer.authority, "an authority that no mount uses stays in service: {error}");
+    }
 }
