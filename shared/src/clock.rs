@@ -51,8 +51,8 @@ mod fixed {
         time::Duration,
     };
 
-    /// A clock that stands still until it is set, or somebody sleeps by it: it then stands where the sleep has ended, at
-    /// once.
+    /// A clock that stands still until it is set, or somebody sleeps by it: it then stands where the sleep has ended,
+    /// at once.
     #[derive(Debug, Default)]
     pub struct FixedClock {
         now_ms: AtomicU64,
@@ -79,7 +79,8 @@ mod fixed {
             self.now_ms.fetch_add(millis(duration), Ordering::SeqCst);
         }
 
-        /// From now on each look at the clock moves it on by `step`: as if all that lies between two looks took so long.
+        /// From now on each look at the clock moves it on by `step`: as if all that lies between two looks took so
+        /// long.
         pub fn advance_each_time(&self, step: Duration) {
             self.step_ms.store(millis(step), Ordering::SeqCst);
         }

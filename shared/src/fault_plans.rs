@@ -1,4 +1,5 @@
-//! What a test asked to go wrong or to wait, and when: for the faulty store, the faulty keyring and the fixed clock alike.
+//! What a test asked to go wrong or to wait, and when: for the faulty store, the faulty keyring and the fixed clock
+//! alike.
 
 use std::sync::Arc;
 use tokio::sync::Notify;

@@ -19,7 +19,8 @@ use crate::{
     days,
     decide::{IssuancePlan, Request, decide},
     error::Error,
-    handed_out, retirement,
+    handed_out,
+    retirement::{self, InService},
     role::Role,
     services::Services,
     signer::{Signer, SignerError},
@@ -68,6 +69,9 @@ pub struct Issuance<'a> {
     /// Whether the family must be able to return the certificate again. Such a certificate holds its authority; see
     /// [`crate::retirement`].
     pub keep_signature: bool,
+    /// Proof that the authority is in service, where the family has it from the read that gave the authority. Without
+    /// it, an issuance that holds its authority reads that once more, beside the signing.
+    pub in_service: Option<InService>,
     /// What the family keeps beside the record.
     pub details: BTreeMap<String, serde_json::Value>,
 }
@@ -192,8 +196,13 @@ async fn issue_unlogged(
             stored: recorded.stored,
         });
     }
-    let in_service = retirement::check_in_service(services, &issuance.authority.id);
-    let ((certificate, sign_ms), in_service) = crate::join(signing, in_service).await;
+    let looking = async {
+        match recorded.is_seen {
+            true => Ok(()),
+            false => retirement::check_in_service(services, &issuance.authority.id).await,
+        }
+    };
+    let ((certificate, sign_ms), in_service) = crate::join(signing, looking).await;
     decision.sign_ms = Some(sign_ms);
     decision.signer_failed = certificate.as_ref().is_err_and(is_failure);
     in_service?;
@@ -252,6 +261,8 @@ struct Recorded {
     tbs: TbsCertificate,
     record: CertificateRecord,
     stored: Record,
+    /// Whether nobody retires the authority without seeing the hold, so that nobody has to look for that.
+    is_seen: bool,
 }
 
 /// Commits the record of what will be signed, under a serial that no other certificate has.
@@ -294,9 +305,11 @@ async fn record_intent(
         let (committed, noted) = crate::join(commit(services, list, id, &writes), noting).await;
         match committed.and(noted) {
             Ok(()) => {
+                let in_service = issuance.in_service.as_ref();
                 return Ok(Recorded {
                     id,
                     tbs,
+                    is_seen: in_service.is_some_and(|proof| proof.covers(services, &record.authority)),
                     record,
                     stored,
                 });

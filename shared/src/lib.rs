@@ -18,6 +18,7 @@ pub mod deployment;
 pub mod error;
 #[cfg(feature = "test-util")]
 mod fault_plans;
+pub mod grace;
 pub mod handed_out;
 pub mod hints;
 pub mod hosts;

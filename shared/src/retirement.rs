@@ -16,10 +16,15 @@
 //!   the retirement. One whose certificate has none is of an issuance that failed or still runs: its record is written
 //!   again, unchanged but for the version, so that the signature can no more be added; then the hold is removed.
 //!
+//! An issuance that has looked for the announcement with its first read ([`Look`]), and whose hold was there within
+//! [`GRACE`](crate::grace::GRACE) of that, has proof that it is seen ([`InService`]) and looks no more: a retirement
+//! waits between its announcement and its look for holds. [`crate::grace`] has the argument.
+//!
 //! Holds lie in partitions of their own, spread as the listings are, so issuing never waits for a record that others
-//! write too; the price is one more record in the write set, and one read beside the signing. Certificates whose
-//! signature is not kept have no hold: they are gone from here as soon as they are handed out, and their issuance does
-//! not look for announcements. A retirement at the very moment of the first of them in a week may not see it.
+//! write too; the price is one more record in the write set, one more in the first read, and for an issuance that is
+//! slow one read beside the signing. Certificates whose signature is not kept have no hold: they are gone from here
+//! as soon as they are handed out, and their issuance does not look for announcements. A retirement at the very
+//! moment of the first of them in a week may not see it.
 //!
 //! An announcement is a record of its own, so that the authority stays in service, unchanged, until its retirement is
 //! certain. It is replaced, never removed, so that no version comes twice and nobody takes another's announcement for
@@ -32,6 +37,7 @@ use crate::{
     authority_use::{self, AuthorityUse},
     certificates::{self, CertificateRecord},
     error::Error,
+    grace::{self, Since},
     handed_out::{self, Until},
     random,
     services::Services,
@@ -40,7 +46,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How long an announcement keeps issuances away when nobody completes it. A retirement takes a few round trips.
+/// How long an announcement keeps issuances away when nobody completes it. A retirement takes its wait and a few round
+/// trips.
 const ANNOUNCEMENT_SECS: u64 = 60;
 /// How often a retirement starts again when something changed under its feet.
 const TRIES: usize = 4;
@@ -151,6 +158,7 @@ async fn attempt(
         return Ok(standing);
     }
     let (announced, announcement) = announce(services, &authority.id, stored).await?;
+    grace::outlast(services).await;
     let outcome = match look_at_holds(services, &authority.id, Unsigned::Stop).await {
         Ok(Found::None) => complete(services, authority, stored, &announced, &announcement).await,
         Ok(Found::Kept) => Ok(Outcome::Kept),
@@ -195,8 +203,8 @@ async fn look(
     })
 }
 
-/// Announces the retirement of the authority with `id`, unless it was changed since it was read as `stored`: another may
-/// have retired it, whose announcement must not be written over.
+/// Announces the retirement of the authority with `id`, unless it was changed since it was read as `stored`: another
+/// may have retired it, whose announcement must not be written over.
 async fn announce(
     services: &Services,
     id: &AuthorityId,
@@ -339,6 +347,59 @@ fn certificate_key(hold: &Record) -> Result<Key, Error> {
     let id = Ksuid::parse(&hold.key.sort).map_err(Error::internal)?;
     let serial = certificates::serial_of(id).ok_or_else(|| Error::internal("a hold names no certificate"))?;
     Ok(certificates::key(serial))
+}
+
+/// A look for the announcement that an authority is about to be retired, by a read which a request makes anyway, before
+/// its certificate is recorded.
+#[derive(Clone, Debug)]
+pub struct Look {
+    authority: AuthorityId,
+    since: Since,
+}
+
+impl Look {
+    /// Begins a look at the authority with `id`. What [`key`](Self::key) gives is to be read after this, with a
+    /// consistent read.
+    pub fn begin(services: &Services, id: &AuthorityId) -> Self {
+        Self {
+            authority: id.clone(),
+            since: Since::now(services),
+        }
+    }
+
+    /// What is to be read.
+    pub fn key(&self) -> Key {
+        announcement_key(&self.authority)
+    }
+
+    /// The proof, where the read found that nobody is about to retire the authority, and nobody has. Without it the
+    /// issuance looks again, and judges what it then finds.
+    ///
+    /// # Errors
+    /// `Internal` where the record is unreadable.
+    pub fn found(self, announced: Option<&Record>) -> Result<Option<InService>, Error> {
+        let announcement: Option<Announcement> = announced.map(Record::value).transpose()?;
+        let is_in_service = announcement.is_none_or(|found| found.stage == Stage::Withdrawn);
+        Ok(is_in_service.then_some(InService {
+            authority: self.authority,
+            since: self.since,
+        }))
+    }
+}
+
+/// Proof that nobody had announced to retire an authority when it was read. It holds for a hold that is written within
+/// [`GRACE`](grace::GRACE) of that.
+#[derive(Clone, Debug)]
+pub struct InService {
+    authority: AuthorityId,
+    since: Since,
+}
+
+impl InService {
+    /// Whether nobody retires the authority with `id` without seeing a hold on it whose write has been answered by now.
+    pub(crate) fn covers(&self, services: &Services, id: &AuthorityId) -> bool {
+        self.authority == *id && self.since.is_within_grace(services)
+    }
 }
 
 /// Makes sure, after a hold on the authority with `id` is written, that nobody retires it without seeing the hold.

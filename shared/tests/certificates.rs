@@ -89,6 +89,7 @@ async fn certify(services: &Services, authority: &Authority, asked: &Asked) -> R
         origin: &origin,
         id: None,
         keep_signature: asked.keep_signature,
+        in_service: None,
         details: BTreeMap::new(),
     };
     Ok(issue(services, issuance).await?.record.id)

@@ -138,6 +138,7 @@ impl Deployment {
             origin: &origin,
             id: None,
             keep_signature: false,
+            in_service: None,
             details: BTreeMap::new(),
         };
         let issued = issue(&self.services, issuance).await?;

@@ -155,6 +155,7 @@ async fn issue_for_alice(
         origin: &origin,
         id: None,
         keep_signature: false,
+        in_service: None,
         details: BTreeMap::new(),
     };
     Ok(issue(services, issuance).await?)

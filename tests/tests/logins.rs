@@ -67,6 +67,7 @@ impl Countersign {
             origin: &origin,
             id: None,
             keep_signature: false,
+            in_service: None,
             details: BTreeMap::new(),
         };
         Ok(self.runtime.block_on(issue(&self.services, issuance))?)

@@ -6,26 +6,44 @@
 mod families;
 
 use anyhow::Result;
-use countersign::deployment::Config;
+use countersign::{
+    clock::{Clock, FixedClock, SystemClock},
+    deployment::Config,
+    grace::GRACE,
+};
 use countersign_tests::{Ask, AwsDouble, Call, Family, depth};
 use families::{granted, router, services, set_up};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Long enough that calls which run side by side are seen to.
 const DELAY: Duration = Duration::from_millis(100);
 
 /// The calls of the second signature, each of which takes its time.
 async fn calls_of_a_signature(family: Family) -> Result<Vec<Call>> {
-    calls_of_another(family, |first| first).await
+    calls_of_another(family, |first| first, Pace::Quick).await
+}
+
+/// How fast a request goes by its own clock. However busy the machine is, it goes as is said here.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// Its time stands still.
+    Quick,
+    /// Between two looks at its clock passes what a look for a retirement holds for.
+    Slow,
 }
 
 /// The calls of the signature that is asked for by what `another` makes of the first request.
-async fn calls_of_another(family: Family, another: fn(Ask) -> Ask) -> Result<Vec<Call>> {
+async fn calls_of_another(family: Family, another: fn(Ask) -> Ask, pace: Pace) -> Result<Vec<Call>> {
     let aws = AwsDouble::start().await?;
-    let services = services(&aws);
+    let mut services = services(&aws);
+    let clock = Arc::new(FixedClock::at(SystemClock.now()));
+    services.clock = clock.clone();
     let router = router(family, services.clone());
     let ask = set_up(family, &router, &services).await?;
     granted(&router, &ask).await?;
+    if let Pace::Slow = pace {
+        clock.advance_each_time(GRACE);
+    }
     aws.take_calls();
     aws.delay(DELAY);
     granted(&router, &another(ask)).await?;
@@ -58,7 +76,18 @@ async fn a_warm_infisical_signature_writes_its_list_at_the_same_time() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warm_ngrok_signature_keeps_its_signature_by_one_more_call_in_the_chain() -> Result<()> {
     let calls = calls_of_a_signature(Family::Ngrok).await?;
-    // Whether the authority is still in service is read beside the signing: the two end in either order.
+    assert_eq!(
+        targets(&calls),
+        ["BatchGetItem", "TransactWriteItems", "Sign", "PutItem"]
+    );
+    assert_eq!(depth(&calls), 4);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_ngrok_signature_looks_once_more_whether_its_authority_is_in_service() -> Result<()> {
+    let calls = calls_of_another(Family::Ngrok, |first| first, Pace::Slow).await?;
+    // Beside the signing: the two end in either order.
     let mut middle = targets(&calls);
     middle[2..4].sort_unstable();
     assert_eq!(
@@ -71,8 +100,34 @@ async fn a_warm_ngrok_signature_keeps_its_signature_by_one_more_call_in_the_chai
 
 /// What a Venafi request makes that waits for its certificate.
 fn assert_waited(calls: &[Call]) {
-    // Whether the authority and the template are still there is read beside the signing: the two end in either order.
-    let mut middle = targets(calls);
+    assert_eq!(
+        targets(calls),
+        ["BatchGetItem", "TransactWriteItems", "Sign", "TransactWriteItems"]
+    );
+    assert_eq!(depth(calls), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_venafi_request_for_a_new_object_keeps_its_signature_by_one_more_call_in_the_chain()
+-> Result<()> {
+    let another: fn(Ask) -> Ask = |first| first.with("ObjectName", "another");
+    let calls = calls_of_another(Family::Venafi, another, Pace::Quick).await?;
+    assert_waited(&calls);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_venafi_renewal_archives_the_earlier_certificate_in_the_same_calls() -> Result<()> {
+    let calls = calls_of_a_signature(Family::Venafi).await?;
+    assert_waited(&calls);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_venafi_request_looks_once_more_at_its_authority_and_its_template() -> Result<()> {
+    let calls = calls_of_another(Family::Venafi, |first| first, Pace::Slow).await?;
+    // Beside the signing: the two end in either order.
+    let mut middle = targets(&calls);
     middle[2..4].sort_unstable();
     assert_eq!(
         middle,
@@ -84,21 +139,7 @@ fn assert_waited(calls: &[Call]) {
             "TransactWriteItems"
         ]
     );
-    assert_eq!(depth(calls), 4);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_warm_venafi_request_for_a_new_object_keeps_its_signature_by_one_more_call_in_the_chain()
--> Result<()> {
-    let calls = calls_of_another(Family::Venafi, |first| first.with("ObjectName", "another")).await?;
-    assert_waited(&calls);
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_warm_venafi_renewal_archives_the_earlier_certificate_in_the_same_calls() -> Result<()> {
-    let calls = calls_of_a_signature(Family::Venafi).await?;
-    assert_waited(&calls);
+    assert_eq!(depth(&calls), 4);
     Ok(())
 }
 

@@ -53,6 +53,7 @@ pub(crate) async fn issue(call: &mut Call, order: Order<'_>) -> Result<Issued, E
         origin: &origin,
         id: Some(id),
         keep_signature: false,
+        in_service: None,
         details: details(services, &order)?,
     };
     let enter = [Write::Put(entry.clone(), Condition::Always)];

@@ -205,5 +205,6 @@ pub(crate) fn pending(
         stored,
         tbs_hash: object.tbs_hash.clone(),
         signature_algorithm: object.signature_algorithm(),
+        seen: None,
     }
 }

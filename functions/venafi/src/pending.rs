@@ -11,7 +11,8 @@
 //!
 //! A template that is being deleted is announced so before its certificates are looked for, and is asked for here after
 //! the certificate is recorded, while the signer works: so either its deletion sees the certificate, or the certificate
-//! sees the deletion.
+//! sees the deletion. A request that has read the template just before it recorded the certificate need not ask again:
+//! the deletion waits between its announcement and its look ([`countersign::grace`]).
 
 use crate::{
     error::sentence,

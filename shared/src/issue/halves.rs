@@ -31,7 +31,14 @@ pub struct Pending {
     pub tbs_hash: String,
     /// How the CA key signs; `None` leaves it to the key.
     pub signature_algorithm: Option<SignatureAlgorithm>,
+    /// Proof that nothing has to be looked at before it is signed, where [`record`] has it.
+    pub seen: Option<Seen>,
 }
+
+/// Proof that a certificate was recorded while its [`InService`](retirement::InService) held: whoever retires the
+/// authority, or removes what the family looked at with the same read, sees the record. Only [`record`] gives it.
+#[derive(Clone, Debug)]
+pub struct Seen(Ksuid);
 
 /// The lower-case hex SHA-256 of the bytes that are to be signed for `record`.
 ///
@@ -47,6 +54,9 @@ pub fn tbs_hash(record: &CertificateRecord) -> Result<String, Error> {
 
 /// Decides, and commits the record of a certificate whose signature will be kept, without signing it; writes the decision
 /// to the log. What `also` gives is written together with the record, or not at all. The signer need not answer.
+///
+/// With the proof of `issuance` that the authority is in service a family says, too, that its check (of [`Completion`])
+/// has passed on what the same read gave, and that whoever makes it fail waits as a retirement does ([`crate::grace`]).
 ///
 /// # Errors
 /// As [`issue`](super::issue), the signer's failures apart; `Conflict` also where a condition of `also` does not hold.
@@ -90,6 +100,7 @@ async fn record_unlogged(
         record: recorded.record,
         stored: recorded.stored,
         signature_algorithm: plan.signature_algorithm,
+        seen: recorded.is_seen.then_some(Seen(recorded.id)),
     })
 }
 
@@ -102,7 +113,8 @@ pub struct Completion<'a> {
     pub also: &'a [Write],
     /// Where the records lie that `check` is given.
     pub keys: &'a [Key],
-    /// Looks at the records at `keys`, as they are while the signer works. What it refuses does not leave.
+    /// Looks at the records at `keys`, as they are while the signer works. What it refuses does not leave. It is not
+    /// asked where a certificate is [`Seen`].
     pub check: &'a Check<'a>,
 }
 
@@ -174,7 +186,13 @@ async fn complete_unlogged(
             .await?;
     }
     let signing = timed(services, sign(&*signer, algorithm, tbs));
+    // One that was changed since may have been without its hold for a while.
+    let seen = pending.seen.as_ref().filter(|_| stored.version == FIRST_VERSION);
+    let is_seen = seen.is_some_and(|seen| seen.0 == id);
     let looking = async {
+        if is_seen {
+            return Ok(());
+        }
         let keys = completion.keys;
         let found = retirement::check_in_service_and_read(services, &authority.id, keys).await?;
         (completion.check)(&found)

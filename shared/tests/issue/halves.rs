@@ -34,6 +34,7 @@ async fn record_with(
         origin: &origin(),
         id: None,
         keep_signature: true,
+        in_service: None,
         details: BTreeMap::new(),
     };
     record(&setup.services, &issuance, also).await

@@ -84,6 +84,7 @@ async fn ask_twice(services: &Services, setup: &Setup, role: &Role) -> [Result<(
         origin: &origin,
         id: None,
         keep_signature,
+        in_service: None,
         details: BTreeMap::new(),
     };
     let whole = issue(services, issuance(false)).await.map(|_| ());
@@ -220,6 +221,7 @@ async fn the_record_of_a_certificate_without_an_end_has_none_either() {
         origin: &origin(),
         id: None,
         keep_signature: false,
+        in_service: None,
         details: BTreeMap::new(),
     };
     let issued = issue(&setup.services, issuance).await.unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod grace;
 mod halves;
 mod limits;
 
@@ -148,6 +149,7 @@ async fn ask(services: &Services, authority: &Authority, ask: Ask<'_>) -> Result
         origin: &origin(),
         id: ask.id,
         keep_signature: ask.keep_signature,
+        in_service: None,
         details: BTreeMap::new(),
     };
     issue(services, issuance).await

@@ -19,7 +19,7 @@ use countersign::{
     authority::{Authority, AuthorityState},
     certificates::{self, CertificateList, CertificateRecord},
     issue::{self, CertificateId, Issuance, Issued},
-    retirement,
+    retirement::{self, Look},
     store::{Condition, Record, StoreError, TRIES, Write, contended},
     types::{CertType, Ksuid},
 };
@@ -55,18 +55,21 @@ pub(super) fn routes<K: Kind>() -> Router<Services> {
 }
 
 async fn create<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
-    let order = call
+    let asked = call
         .body::<K::Create>()
-        .and_then(|body| Order::parse(K::asked(body), K::CERT_TYPE));
-    let also: Vec<_> = order
+        .and_then(|body| Order::parse(K::asked(body), K::CERT_TYPE))
+        .map(|order| (Look::begin(&call.services, &order.authority), order));
+    let also: Vec<_> = asked
         .iter()
-        .map(|order| Authority::key(&order.authority))
+        .flat_map(|(look, order)| [Authority::key(&order.authority), look.key()])
         .collect();
     let (caller, records) = call.authorise(Capability::Create, &also).await?;
-    let order = order?;
+    let (look, order) = asked?;
     let target = format!("{}/{}", Resource::Authority.name(), order.authority);
     call.require(caller, &target, Capability::Update)?;
-    let authority = in_service(&call, records.into_iter().flatten().next())?;
+    let mut records = records.into_iter();
+    let authority = in_service(&call, records.next().flatten())?;
+    let proof = look.found(records.next().flatten().as_ref());
 
     let id = CertificateId::draw(&call.services).map_err(|error| call.failure(error))?;
     let issuance = Issuance {
@@ -76,6 +79,7 @@ async fn create<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
         origin: &call.origin(caller, authority.id.as_str()),
         id: Some(id),
         keep_signature: true,
+        in_service: proof.map_err(|error| call.failure(error))?,
         details: record::details(&order.texts, order.public_key_beside()),
     };
     let issued = issue::issue(&call.services, issuance).await;

@@ -86,9 +86,10 @@ async fn an_authority_deleted_during_the_signing_gives_no_certificate() {
 
 /// Both find out who calls, and read the authority.
 const FIRST: &str = "cdd";
-/// Then the steps of a creation: record, look, keep; and of a deletion: look at holds, uses and what was handed out, read
-/// the announcement, announce, look, read what was found, stop it, complete.
-const STEPS: (usize, usize) = (3, 9);
+/// Then the steps of a creation: record, keep, and where it was slow, look between the two; and of a deletion: look at
+/// holds, uses and what was handed out, read the announcement, announce, wait, look, read what was found, stop it,
+/// complete. With the wait the clock moves on, so that creations on both sides of it are slow, or not.
+const STEPS: (usize, usize) = (3, 10);
 
 /// Every order of so many steps of a creation and of a deletion.
 fn orders(creation: usize, deletion: usize) -> Vec<String> {
@@ -107,12 +108,7 @@ fn orders(creation: usize, deletion: usize) -> Vec<String> {
 #[tokio::test]
 async fn an_authority_is_never_deleted_under_a_certificate() {
     let mut turns = None;
-    let world = World::with(|services| {
-        let store = Arc::new(Turns::new(services.store.clone()));
-        services.store = store.clone();
-        turns = Some(store);
-    })
-    .await;
+    let world = World::with(|services| turns = Some(Turns::among(services))).await;
     let turns = turns.unwrap();
     let warm = world.authority("ed25519").await;
     world.user_certificate(&warm, json!({})).await.expect(201);
@@ -145,12 +141,7 @@ async fn an_authority_is_never_deleted_under_a_certificate() {
 #[tokio::test]
 async fn a_deletion_that_comes_late_does_not_take_back_that_the_authority_is_deleted() {
     let mut turns = None;
-    let world = World::with(|services| {
-        let store = Arc::new(Turns::new(services.store.clone()));
-        services.store = store.clone();
-        turns = Some(store);
-    })
-    .await;
+    let world = World::with(|services| turns = Some(Turns::among(services))).await;
     let turns = turns.unwrap();
     let warm = world.authority("ed25519").await;
     world.user_certificate(&warm, json!({})).await.expect(201);
@@ -175,17 +166,12 @@ async fn a_deletion_that_comes_late_does_not_take_back_that_the_authority_is_del
 #[tokio::test]
 async fn an_authority_is_never_deleted_under_a_mount() {
     let mut turns = None;
-    let world = World::with(|services| {
-        let store = Arc::new(Turns::new(services.store.clone()));
-        services.store = store.clone();
-        turns = Some(store);
-    })
-    .await;
+    let world = World::with(|services| turns = Some(Turns::among(services))).await;
     let turns = turns.unwrap();
     let (mut used, mut deleted) = (0, 0);
     // A mount reads the authority, and binds it; a deletion finds out who calls, reads the authority, and goes on as
     // above, but finds nothing to be stopped.
-    for order in orders(2, 9) {
+    for order in orders(2, 10) {
         let authority = world.authority("ed25519").await;
         let path = format!("/ssh_certificate_authorities/{authority}");
         turns.begin(&order);

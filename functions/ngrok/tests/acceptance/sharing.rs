@@ -75,6 +75,7 @@ async fn issue_until(
         origin: &origin,
         id: None,
         keep_signature: keep,
+        in_service: None,
         details: BTreeMap::from([("lease".into(), json!("x"))]),
     };
     issue(&world.services, issuance).await.unwrap()

@@ -119,6 +119,7 @@ impl Signing {
             origin: &call.origin(format!("{}/{}", call.mount()?.path, self.name)),
             id: None,
             keep_signature: false,
+            in_service: None,
             details: BTreeMap::new(),
         };
         let issued = call.issue(issuance).await?;

@@ -9,7 +9,7 @@ use crate::{
     call::{Call, Reply},
     dn::Dn,
     error::{Failure, code},
-    hints::Hints,
+    hints::{Hints, TemplateHint},
     object::{self, Object, Stored, Waiting},
     order::{self, Order, Subject},
     pending::{State, carry_out_recorded},
@@ -24,6 +24,7 @@ use countersign::{
     authority::{Authority, AuthorityState},
     certificates::{self, CertificateRecord},
     issue::{self, CertificateId, Issuance, Pending},
+    retirement::{InService, Look},
     store::{Condition, Key, Record, Store, StoreError, TRIES, Write, contended},
 };
 use serde_json::Value;
@@ -42,9 +43,12 @@ pub(super) async fn request(call: Arc<Call>) -> Result<Reply, Failure> {
     let template_dn = named.map(Dn::template);
     let template_key = template_dn.iter().flatten().map(Template::key).next();
     let mut also: Vec<Key> = template_key.iter().cloned().collect();
-    if let (Some(key), Ok(body)) = (&template_key, &body) {
-        also.extend(likely(&call.hints, key, body));
+    let hint = template_key.as_ref().and_then(|key| call.hints.template(key));
+    if let (Some(_), Ok(body)) = (&template_key, &body) {
+        also.extend(likely(&call.hints, hint.as_deref(), body));
     }
+    let look = hint.map(|hint| Look::begin(&call.services, &hint.authority));
+    also.extend(look.iter().map(Look::key));
     let authorised = call.authorise(&also).await?;
     let caller = authorised.caller;
     let body = body?;
@@ -74,6 +78,7 @@ pub(super) async fn request(call: Arc<Call>) -> Result<Reply, Failure> {
         body: &body,
         template: &template,
         folder,
+        in_service: in_service(look, &ahead, &template)?,
     };
     let made = made.record(ahead).await?;
     if let Some(key) = &template_key {
@@ -89,13 +94,23 @@ pub(super) async fn request(call: Arc<Call>) -> Result<Reply, Failure> {
     Ok(Reply::json(&answer)?.logged())
 }
 
-/// The keys which a request of the template at `template` will likely need.
-fn likely(hints: &Hints, template: &Key, body: &wire::CertificateRequest) -> Vec<Key> {
+/// Proof that nobody is about to retire the authority of `template`, nor to delete the template, where both were read
+/// in one go: the signature then needs no further look at either.
+fn in_service(look: Option<Look>, ahead: &Ahead, template: &Template) -> Result<Option<InService>, Error> {
+    let Some(look) = look.filter(|_| template.deleting_since.is_none()) else {
+        return Ok(None);
+    };
+    let announced = ahead.found(&look.key()).cloned();
+    look.found(announced.as_ref())
+}
+
+/// The keys which a request will likely need, of a template that led to `hint`.
+fn likely(hints: &Hints, hint: Option<&TemplateHint>, body: &wire::CertificateRequest) -> Vec<Key> {
     let mut keys = Vec::new();
     if let Some(key) = order::sent_key(body) {
         keys.push(object::subject_key(&key.sha256_hex()));
     }
-    let Some(hint) = hints.template(template) else {
+    let Some(hint) = hint else {
         return keys;
     };
     keys.push(Authority::key(&hint.authority));
@@ -193,6 +208,7 @@ struct Making<'m> {
     body: &'m wire::CertificateRequest,
     template: &'m Template,
     folder: Option<Dn>,
+    in_service: Option<InService>,
 }
 
 impl Making<'_> {
@@ -255,6 +271,7 @@ impl Making<'_> {
             origin: &origin,
             id: Some(id),
             keep_signature: true,
+            in_service: self.in_service.clone(),
             details: details(order, &object),
         };
         let also = |record: &CertificateRecord| -> Result<Vec<Write>, Error> {

@@ -13,7 +13,7 @@ use countersign::{
     access::Caller,
     acl::Capability,
     authority::{self, Authority, AuthorityId, AuthorityState, KeySource},
-    authority_use,
+    authority_use, grace,
     store::{Condition, Record, StoreError, TRIES, Write, contended},
 };
 use std::sync::Arc;
@@ -183,6 +183,7 @@ pub(super) async fn delete(call: Arc<Call>) -> Result<Reply, Failure> {
         let Some(announced) = replace(&call, &template, &stored, Vec::new()).await? else {
             continue;
         };
+        grace::outlast(&call.services).await;
         if template.has_valid_certificates(&call.services).await? {
             template.deleting_since = None;
             // If this fails, the announcement ends by its age.

@@ -63,6 +63,14 @@ impl Fixture {
         store.write(&[write]).await.unwrap();
     }
 
+    /// How many certificates are signed.
+    pub(super) async fn signed(&self) -> usize {
+        let all = self.all().await;
+        all.iter()
+            .filter(|found| found.record.signature.is_some())
+            .count()
+    }
+
     /// How many signatures were asked for so far.
     pub(super) fn signatures(&self) -> usize {
         self.keyring.faults().count(SignerOperation::Sign)

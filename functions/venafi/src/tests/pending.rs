@@ -11,6 +11,7 @@ use countersign::{
     authority::{self, AuthorityId},
     certificate_search::{Filter, search},
     certificates,
+    grace::GRACE,
     signer::faulty::{Failure, Operation as SignerOperation},
     store::{
         Condition, Write,
@@ -224,6 +225,81 @@ async fn nothing_is_issued_while_its_template_is_being_deleted() {
     fixture.clock.set(NOW + 60);
     fixture.retrieve(&requested.ok(), json!({})).await.certificate();
     assert_eq!(fixture.all().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_makes_one_read_and_one_more_where_it_is_slow() {
+    let fixture = Fixture::new().await;
+    fixture.issue(json!({})).await.certificate();
+    fixture.store.take_counts();
+    fixture.issue(json!({})).await.certificate();
+    assert_eq!(fixture.store.take_counts().reads, 1);
+    fixture.clock.advance_each_time(GRACE);
+    fixture.issue(json!({})).await.certificate();
+    assert_eq!(fixture.store.take_counts().reads, 2);
+}
+
+#[tokio::test]
+async fn a_process_that_knows_its_template_issues_nothing_either_while_that_is_being_deleted() {
+    let fixture = Fixture::new().await;
+    fixture.issue(json!({})).await.certificate();
+    fixture.announce_deletion("users").await;
+    let requested = fixture.request(json!({"ProcessingTimeout": 10})).await;
+    assert_eq!(status(&requested), "Pending Issue");
+    assert_eq!(fixture.signed().await, 1);
+}
+
+/// A request that has read its template, and a deletion of the template that the request did not see.
+async fn deleted_beside(fixture: &Fixture, stands_still: bool) -> (Answer, Answer) {
+    // So that it has a hint, and nothing is valid.
+    fixture.issue(json!({"ValidityPeriod": "1s"})).await.certificate();
+    fixture.clock.set(NOW + 1);
+    let name = json!({"Name": "users"});
+    let recording = fixture.keyring.faults().pause_next(SignerOperation::Seal);
+    let waiting = fixture.clock.pause_next_sleep();
+    let (requested, deleted) = tokio::join!(
+        async {
+            let answer = fixture.issue(json!({"PublicKeyData": null})).await;
+            waiting.end();
+            answer
+        },
+        async {
+            recording.begun().await;
+            let deleting = async {
+                let answer = fixture.post_as(&fixture.root, "Template/Delete", &name).await;
+                recording.end();
+                answer
+            };
+            let going_on = async {
+                waiting.begun().await;
+                if stands_still {
+                    waiting.end();
+                } else {
+                    recording.end();
+                }
+            };
+            tokio::join!(deleting, going_on).0
+        },
+    );
+    (requested, deleted)
+}
+
+#[tokio::test]
+async fn what_is_recorded_after_a_deletion_was_announced_that_it_did_not_see_keeps_its_template() {
+    let fixture = Fixture::new().await;
+    let (requested, deleted) = deleted_beside(&fixture, false).await;
+    requested.certificate();
+    deleted.fails(409, 100);
+    fixture.issue(json!({})).await.certificate();
+}
+
+#[tokio::test]
+async fn a_request_that_stands_still_while_its_template_is_deleted_gives_no_certificate() {
+    let fixture = Fixture::new().await;
+    let (requested, deleted) = deleted_beside(&fixture, true).await;
+    deleted.ok();
+    assert_eq!(status(&requested), "Rejected");
+    assert_eq!(fixture.signed().await, 1);
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
-//! A store whose operations take turns: two requests at the same time, in every order of their steps.
+//! A store and a clock whose operations take turns: two requests at the same time, in every order of their steps.
 
 use async_trait::async_trait;
 use countersign::{
+    Services,
     certificates::SHARDS,
+    clock::Clock,
     store::{Key, Query, Record, Store, StoreError, Write},
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::task::yield_now;
 
@@ -37,11 +40,18 @@ struct Rounds {
 }
 
 impl Turns {
-    pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
-        Self {
-            inner,
+    /// Takes the place of the store and of the clock of `services`.
+    pub(crate) fn among(services: &mut Services) -> Arc<Self> {
+        let turns = Arc::new(Self {
+            inner: services.store.clone(),
             state: Mutex::default(),
-        }
+        });
+        services.store = turns.clone();
+        services.clock = Arc::new(TurnsClock {
+            inner: services.clock.clone(),
+            turns: turns.clone(),
+        });
+        turns
     }
 
     /// Sets the order in which requests take their steps; when it is used up, or a request has ended, others go on.
@@ -123,5 +133,23 @@ impl Store for Turns {
             self.turn().await;
         }
         self.inner.query(query).await
+    }
+}
+
+/// A clock by which a sleep is a turn.
+struct TurnsClock {
+    inner: Arc<dyn Clock>,
+    turns: Arc<Turns>,
+}
+
+#[async_trait]
+impl Clock for TurnsClock {
+    fn now_ms(&self) -> u64 {
+        self.inner.now_ms()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.turns.turn().await;
+        self.inner.sleep(duration).await;
     }
 }
