@@ -1,4 +1,4 @@
-use super::{World, with};
+use super::{NOW, World, with};
 use countersign::{
     Error,
     access::{self, Alias, Entity, NewToken},
@@ -31,6 +31,11 @@ async fn the_policies_of_an_entity_count_beside_the_tokens_own() {
     let caller = world.caller(&token.secret).await;
     assert_eq!(caller.entity(), Some(&entity));
     assert_eq!(caller.entity_id(), entity.id);
+    assert_eq!((entity.created_at, entity.updated_at), (NOW, NOW));
+    let alias = &entity.aliases[0];
+    assert_eq!((alias.created_at, alias.updated_at), (NOW, NOW));
+    assert_eq!(entity.alias_at("auth_userpass_1"), Some(alias));
+    assert_eq!(entity.alias_at("auth_userpass_2"), None);
     assert!(caller.allows("a", Capability::Read) && caller.allows("b", Capability::Read));
     let acl = access::acl_of(&world.services, &token.token).await.unwrap();
     assert!(acl.allows("b", Capability::Read));
@@ -87,6 +92,10 @@ async fn no_token_of_an_entity_that_is_disabled_or_gone_is_good() {
     let (entity, token) = entity(&world, "common").await;
     assert!(world.is_good(&token.secret).await);
     let store = &*world.services.store;
+    assert_eq!(
+        access::list_entities(store).await.unwrap(),
+        std::slice::from_ref(&entity)
+    );
     let stored = access::entity_by_name(store, "BOB").await.unwrap().unwrap();
     let disabled = Entity {
         disabled: true,

@@ -93,6 +93,23 @@ async fn a_revocation_counts_from_its_first_write_on() {
 }
 
 #[tokio::test]
+async fn a_revocation_is_not_softened_to_one_of_the_token_alone() {
+    let world = World::new().await;
+    let family = family(&world).await;
+    let child = &family[1].token.hash;
+    world
+        .store
+        .fail_nth(Operation::Write, 2, Fail::Before, Fault::Unavailable);
+    access::revoke(&world.services, child).await.unwrap_err();
+    world.store.heal();
+    access::revoke_orphan(&world.services, child).await.unwrap();
+    assert_eq!(
+        good(&world, &family).await,
+        [true, false, false, false, false, true]
+    );
+}
+
+#[tokio::test]
 async fn a_revocation_of_one_alone_can_be_taken_up_again() {
     for fail in BOTH_WAYS {
         for nth in 1.. {

@@ -61,6 +61,7 @@ async fn a_login_gives_a_token_of_the_identity() {
         };
     })
     .await;
+    assert_eq!((identity.created_at, identity.updated_at), (NOW, NOW));
     let metadata = [("team".to_owned(), "a".to_owned())].into();
     let secret = secret(
         &world,
@@ -111,6 +112,92 @@ async fn a_login_gives_a_token_of_the_identity() {
             .await
             .is_err()
     );
+}
+
+#[tokio::test]
+async fn the_token_of_a_login_is_as_the_identity_says() {
+    let world = World::new().await;
+    let identity = identity(&world, |identity| {
+        identity.token = TokenSettings {
+            ttl: HOUR,
+            max_ttl: 4 * HOUR,
+            explicit_max_ttl: 3 * HOUR,
+            period: 2 * HOUR,
+            num_uses: 5,
+            token_type: None,
+            no_default_policy: true,
+            bound_cidrs: vec!["10.0.0.0/8".into()],
+        };
+    })
+    .await;
+    let secret = secret(&world, &identity, NewSecret::default()).await;
+    let token = login(&world, &identity.client_id, Some(&secret), None)
+        .await
+        .unwrap()
+        .token;
+    assert_eq!(token.policies, ["signer"]);
+    assert_eq!((token.creation_ttl, token.period), (2 * HOUR, 2 * HOUR));
+    assert_eq!((token.max_ttl, token.explicit_max_ttl), (4 * HOUR, 3 * HOUR));
+    assert_eq!(token.uses_left, Some(5));
+    assert_eq!(token.bound_cidrs, ["10.0.0.0/8"]);
+    assert_eq!(
+        (token.path.as_str(), token.display_name.as_str()),
+        ("auth/approle/login", "approle")
+    );
+    assert_eq!((token.identity_id, token.created_at), (identity.id, NOW));
+}
+
+#[tokio::test]
+async fn a_secret_is_good_until_it_ends() {
+    let world = World::new().await;
+    let identity = identity(&world, |_| {}).await;
+    let new = NewSecret {
+        ttl: HOUR,
+        ..NewSecret::default()
+    };
+    let secret = secret(&world, &identity, new).await;
+    for (at, good) in [(0, true), (HOUR - 1, true), (HOUR, false)] {
+        world.clock.set(NOW + at);
+        let outcome = login(&world, &identity.client_id, Some(&secret), None).await;
+        assert_eq!(outcome.is_ok(), good, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn the_type_of_a_logins_token_is_the_forced_one_the_identitys_or_the_default() {
+    let world = World::new().await;
+    let (batch, service) = (TokenType::Batch, TokenType::Service);
+    for (forced, own, default, expected) in [
+        (None, None, batch, batch),
+        (None, None, service, service),
+        (None, Some(batch), service, batch),
+        (Some(service), Some(batch), batch, service),
+    ] {
+        let mut identity =
+            Identity::draw(&world.services, REALM, &format!("{forced:?} {own:?} {default:?}")).unwrap();
+        identity.secret.required = false;
+        identity.token.token_type = own;
+        access::create_identity(&world.services, &identity).await.unwrap();
+        let login = Login {
+            realm: REALM,
+            client_id: &identity.client_id,
+            secret: None,
+            from: None,
+            path: "auth/approle/login",
+            display_name: "approle",
+            name_in_meta: "role_name",
+            entity_id: "some entity",
+            limits: TtlLimits::tuned(60, 120),
+            default_type: default,
+            forced_type: forced,
+        };
+        let token = access::login(&world.services, &login).await.unwrap().1.token;
+        assert_eq!(token.token_type, expected, "{forced:?} {own:?} {default:?}");
+        assert_eq!(
+            (token.entity_id.as_str(), token.creation_ttl),
+            ("some entity", 60)
+        );
+    }
 }
 
 #[tokio::test]

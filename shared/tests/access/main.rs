@@ -6,6 +6,7 @@ mod admissions;
 mod entities;
 mod faults;
 mod identities;
+mod lockouts;
 mod model;
 mod policies;
 mod tokens;

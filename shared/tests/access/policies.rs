@@ -47,6 +47,21 @@ async fn texts_are_kept_verbatim_and_names_in_lower_case() {
 }
 
 #[tokio::test]
+async fn a_policys_name_has_1_to_256_bytes_without_control_characters() {
+    let world = World::new().await;
+    for (name, is_good) in [
+        (String::new(), false),
+        ("a".repeat(256), true),
+        ("a".repeat(257), false),
+        ("a\nb".into(), false),
+        ("a b/ü".into(), true),
+    ] {
+        let outcome = access::put_policy(&world.services, &name, READ).await;
+        assert_eq!(outcome.is_ok(), is_good, "{name:?}");
+    }
+}
+
+#[tokio::test]
 async fn built_in_policies_stay() {
     let world = World::new().await;
     let store = &*world.services.store;

@@ -1,7 +1,7 @@
 use super::{HOUR, NOW, World, reason, with};
 use countersign::{
     Error,
-    access::{self, DEFAULT_TTL_SECS, NewToken, TokenType, TtlLimits},
+    access::{self, Caller, DEFAULT_TTL_SECS, NewToken, TokenType, TtlLimits},
     acl::Capability,
     store::{
         Key, Table,
@@ -25,6 +25,7 @@ async fn root_may_do_everything_for_ever() {
     );
     let token = caller.token();
     assert!(token.is_orphan() && token.expires_at.is_none() && !token.renewable);
+    assert_eq!((token.path.as_str(), token.created_at), ("auth/token/root", NOW));
     assert_eq!(
         reason(access::renew(&world.services, caller.stored().clone(), 0, TtlLimits::default()).await),
         "invalid lease ID"
@@ -150,6 +151,16 @@ async fn a_child_gets_what_its_parent_may_give() {
         policies(&world.child(&plain.secret, with(&["b"])).await),
         "b,default"
     );
+    let bare = NewToken {
+        no_default_policy: true,
+        ..with(&["a", "b"])
+    };
+    let bare = world.child(&root.secret, bare).await;
+    assert_eq!(
+        policies(&world.child(&bare.secret, with(&["b"])).await),
+        "b",
+        "not even default, where the parent lacks it"
+    );
     let caller = world.caller(&plain.secret).await;
     let refused =
         async |new: NewToken| reason(access::create_child(&world.services, &caller, false, new).await);
@@ -242,6 +253,14 @@ async fn batch_tokens_are_bare() {
         .await,
         "batch tokens cannot have \"period\" set"
     );
+    assert_eq!(
+        refused(NewToken {
+            explicit_max_ttl: 1,
+            ..with(&["a"])
+        })
+        .await,
+        "batch tokens cannot have \"explicit_max_ttl\" set"
+    );
 
     access::revoke(&world.services, &root.token.hash).await.unwrap();
     assert!(!world.is_good(&made.secret).await, "it ends with its parent");
@@ -304,6 +323,47 @@ async fn a_token_ends_on_time_and_takes_its_children_along() {
 }
 
 #[tokio::test]
+async fn a_token_is_as_large_as_it_may_be_and_no_larger() {
+    let world = World::new().await;
+    let root = world.root().await;
+    let caller = world.caller(&root.secret).await;
+    for (policies, id_bytes, is_made) in [(64, 1024, true), (65, 8, false), (1, 1025, false)] {
+        let new = NewToken {
+            policies: (0..policies).map(|number| format!("p{number}")).collect(),
+            no_default_policy: true,
+            id: Some(SecretToken::new("x".repeat(id_bytes))),
+            ..NewToken::default()
+        };
+        let outcome = access::create_child(&world.services, &caller, false, new).await;
+        assert_eq!(outcome.is_ok(), is_made, "{policies} {id_bytes}");
+    }
+}
+
+#[tokio::test]
+async fn an_operator_may_do_everything_and_what_it_makes_has_no_parent() {
+    let world = World::new().await;
+    let operator = Caller::operator(&world.services, "alice").unwrap();
+    assert!(operator.is_root());
+    let token = operator.token();
+    assert_eq!(
+        (token.display_name.as_str(), token.path.as_str()),
+        ("alice", "operator")
+    );
+    assert_eq!(
+        (&token.policies[..], token.created_at),
+        (&["root".to_owned()][..], NOW)
+    );
+    let made = access::create_child(&world.services, &operator, false, with(&["a"]))
+        .await
+        .unwrap();
+    assert!(made.token.is_orphan() && world.is_good(&made.secret).await);
+    let hash = access::hash_of_accessor(&world.services, &made.token.accessor);
+    assert_eq!(hash.await.unwrap(), Some(made.token.hash));
+    let unknown = access::hash_of_accessor(&world.services, "0123");
+    assert_eq!(unknown.await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn root_tokens_may_end() {
     let world = World::new().await;
     let root = world.root().await;
@@ -317,6 +377,8 @@ async fn root_tokens_may_end() {
         )
         .await;
     assert!(ending.token.renewable && ending.token.expires_at == Some(NOW + HOUR));
+    let endless = world.child(&root.secret, with(&["root"])).await;
+    assert!(!endless.token.renewable && endless.token.expires_at.is_none());
     let caller = world.caller(&ending.secret).await;
     let outcome = access::create_child(&world.services, &caller, false, with(&["root"])).await;
     assert_eq!(
