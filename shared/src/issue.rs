@@ -4,8 +4,8 @@
 //! certificate, never a certificate without a record; and nothing leaves before its signature has been checked with
 //! the CA key.
 //!
-//! [`issue`] goes the way in one call. A dialect that lets its callers wait goes it in two: [`record`] up to the record,
-//! [`complete`] from there on, whenever that is and however often it takes.
+//! [`issue`] goes the way in one call. A dialect that lets its callers wait goes it in two: [`record`] up to the
+//! record, [`complete`] from there on, whenever that is and however often it takes.
 
 mod halves;
 mod log;
@@ -329,8 +329,8 @@ async fn record_intent(
     ))
 }
 
-/// Carries out `writes`, and on this process's first certificate of a day in `list`, notes the day too; at the same time,
-/// since neither matters before both are there.
+/// Carries out `writes`, and on this process's first certificate of a day in `list`, notes the day too; at the same
+/// time, since neither matters before both are there.
 async fn commit(
     services: &Services,
     list: CertificateList,

@@ -113,8 +113,8 @@ pub async fn retire_unused(services: &Services, id: &AuthorityId) -> Result<Outc
     retire(services, id, Scope::All).await
 }
 
-/// As [`retire_unused`], for the one who made the authority and lets go of it: the records of what was handed out do not
-/// keep it in service, nor does the use with the id `ending`, if it is still on record.
+/// As [`retire_unused`], for the one who made the authority and lets go of it: the records of what was handed out do
+/// not keep it in service, nor does the use with the id `ending`, if it is still on record.
 ///
 /// # Errors
 /// As there.

@@ -49,7 +49,8 @@ pub(super) struct Asked {
 
 /// How long a token lives from `now`, and warnings about what was cut.
 ///
-/// Source: the order of precedence of <https://developer.hashicorp.com/vault/docs/concepts/tokens#token-time-to-live-periodic-tokens-and-explicit-max-ttls>.
+/// Source: the order of precedence of
+/// <https://developer.hashicorp.com/vault/docs/concepts/tokens#token-time-to-live-periodic-tokens-and-explicit-max-ttls>.
 pub(super) fn lifetime(asked: &Asked, limits: TtlLimits, now: u64) -> Result<(u64, Vec<String>), Error> {
     let mut warnings = Vec::new();
     let caps = [asked.max_ttl, asked.explicit_max_ttl]

@@ -52,8 +52,9 @@ pub fn tbs_hash(record: &CertificateRecord) -> Result<String, Error> {
     Ok(sha256_hex(&bytes))
 }
 
-/// Decides, and commits the record of a certificate whose signature will be kept, without signing it; writes the decision
-/// to the log. What `also` gives is written together with the record, or not at all. The signer need not answer.
+/// Decides, and commits the record of a certificate whose signature will be kept, without signing it; writes the
+/// decision to the log. What `also` gives is written together with the record, or not at all. The signer need not
+/// answer.
 ///
 /// With the proof of `issuance` that the authority is in service a family says, too, that its check (of [`Completion`])
 /// has passed on what the same read gave, and that whoever makes it fail waits as a retirement does ([`crate::grace`]).
@@ -118,16 +119,16 @@ pub struct Completion<'a> {
     pub check: &'a Check<'a>,
 }
 
-/// Signs what was recorded, and keeps the signature; writes that to the log. What `completion` holds is written together
-/// with the signature, and looked at before.
+/// Signs what was recorded, and keeps the signature; writes that to the log. What `completion` holds is written
+/// together with the signature, and looked at before.
 ///
 /// Several may try it at the same time, and again after a failure: they sign the same bytes, and one signature is kept.
 /// Whoever comes late gets that one.
 ///
 /// # Errors
-/// `Refused` where it would have ended already; `Conflict` where the authority is retired, or the record was changed; what
-/// the check of `completion` gives; `InvalidRequest` where the signer will never sign it; `Throttled` and `Unavailable` where a store or signer fails,
-/// after which it may be tried again.
+/// `Refused` where it would have ended already; `Conflict` where the authority is retired, or the record was changed;
+/// what the check of `completion` gives; `InvalidRequest` where the signer will never sign it; `Throttled` and
+/// `Unavailable` where a store or signer fails, after which it may be tried again.
 pub async fn complete(
     services: &Services,
     authority: &Authority,

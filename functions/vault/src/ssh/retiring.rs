@@ -24,8 +24,8 @@ pub(crate) async fn retire_all(call: &Call, mount: &Mount) -> Result<(), Failure
     retire(call, &issuers, forget).await
 }
 
-/// Writes `forget`, which takes `issuers` out of `mount`, and retires those of their keys that are the mount's own, that
-/// nobody else uses, and under which no certificate stands that another family can be asked for again. What they
+/// Writes `forget`, which takes `issuers` out of `mount`, and retires those of their keys that are the mount's own,
+/// that nobody else uses, and under which no certificate stands that another family can be asked for again. What they
 /// signed stays valid.
 pub(crate) async fn retire(call: &Call, issuers: &[Issuer], forget: Write) -> Result<(), Failure> {
     let mut writes = vec![forget];

@@ -242,7 +242,8 @@ async fn a_store_that_fails_at_any_write_of_a_retrieve_loses_and_doubles_nothing
                 let fixture = Fixture::new().await;
                 fixture.issue(json!({"KeyId": "first"})).await.certificate();
                 let requested = fixture.request(json!({})).await.ok();
-                // As a retirement leaves it that was given up: what it stopped needs its hold again, a write of its own.
+                // As a retirement leaves it that was given up: what it stopped needs its hold again, a write of its
+                // own.
                 fixture.touch_record(&requested).await;
                 fixture
                     .store
