@@ -200,7 +200,8 @@ async fn delete(call: Arc<Call>) -> Result<Reply, Failure> {
         Outcome::Kept => Err(Failure::invalid(
             1964,
             "This SSH certificate authority cannot be deleted, since a certificate signed by it exists. Delete its \
-             certificates first.",
+             certificates first. One that was issued through another API can still be asked for there after it is \
+             deleted here; then who administers the account can retire the authority.",
         )),
         Outcome::Retired => Ok(Reply::deleted()),
         Outcome::Used(uses) => {

@@ -43,6 +43,9 @@ pub(super) trait Kind: Send + Sync + 'static {
     fn list(views: Vec<Self::View>, uri: String, next_page_uri: Option<String>) -> Self::List;
 }
 
+/// What the records of certificates that came through this API name as their family.
+const FAMILY: &str = "ngrok";
+
 /// The five routes of a kind.
 pub(super) fn routes<K: Kind>() -> Router<Services> {
     let kind = Resource::of(K::CERT_TYPE);
@@ -165,7 +168,7 @@ async fn records_before<K: Kind>(
         .transpose()
         .map_err(|error| call.failure(Error::internal(error)))?;
     let now = call.services.clock.now();
-    // The index lags a little: it may still list what was just deleted.
+    // Deleted ones of other families stay in the list, and the index lags a little behind other deletions.
     found.retain(|(record, stored)| record::is_visible(record, stored, now));
     Ok((found.into_iter().map(|(record, _)| record).collect(), last))
 }
@@ -211,8 +214,7 @@ async fn delete<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
     let (mut record, mut stored) = authorised::<K>(&call, Capability::Delete).await?;
     for _ in 0..TRIES {
         record::mark_deleted(&mut record);
-        let expires_at = end_of_record(&call, &record, &stored).map_err(|error| call.failure(error))?;
-        match certificates::withdraw(&call.services, &record, &stored, expires_at).await {
+        match take_out(&call.services, &record, &stored).await {
             Ok(()) => return Ok(Reply::deleted()),
             Err(Error::Conflict(_)) => (record, stored) = current::<K>(&call).await?,
             Err(error) => return Err(call.failure(error)),
@@ -221,16 +223,18 @@ async fn delete<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
     Err(call.failure(contended("the certificate")))
 }
 
-/// Until when the record of a deleted certificate stays: as long as any other's past its certificate's end and past
-/// the deletion. What came through another family may still be asked for there.
-fn end_of_record(call: &Call, record: &CertificateRecord, stored: &Record) -> Result<Option<u64>, Error> {
-    if record.family != "ngrok" {
-        return Ok(stored.expires_at);
+/// Writes the record of a certificate that is deleted here. It stays as long as any other's past its certificate's end
+/// and past the deletion. What came through another family can still be asked for there, so only the mark is written:
+/// it goes on holding its authority.
+async fn take_out(services: &Services, record: &CertificateRecord, stored: &Record) -> Result<(), Error> {
+    if record.family != FAMILY {
+        let write = Write::Put(stored.replaced(record)?, Condition::Version(stored.version));
+        return Ok(services.store.write(&[write]).await?);
     }
     let end = record.fields()?.validity.valid_before();
-    let services = &call.services;
     let end = end.max(services.clock.now());
-    Ok(Some(end.saturating_add(services.settings.retention_secs)))
+    let end = end.saturating_add(services.settings.retention_secs);
+    certificates::withdraw(services, record, stored, Some(end)).await
 }
 
 fn show<K: Kind>(call: &Call, status: StatusCode, record: &CertificateRecord) -> Result<Reply, Failure> {

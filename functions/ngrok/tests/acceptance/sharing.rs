@@ -4,12 +4,13 @@ use crate::support::{ED25519, NOW, World};
 use countersign::{
     authority::{self, Authority, AuthorityId, KeySource, KeySpec},
     authority_use::{self, AuthorityUse},
+    certificates::{self, CertificateRecord},
     decide::{Request, RequestedKeyId, RequestedValidity},
     issue::{Issuance, Issued, Origin, issue},
     role::{CertTypeRules, LifetimeRules, OptionNames, OptionRules, PrincipalMatcher, PrincipalRules, Role},
     ssh::PublicKey,
     store::{self, Condition, Write},
-    types::CertType,
+    types::{CertType, Ksuid},
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -120,18 +121,66 @@ async fn a_certificate_of_another_family_is_shown_where_its_signature_is_kept() 
         .await
         .unwrap()
         .unwrap();
-    let record: countersign::certificates::CertificateRecord = stored.value().unwrap();
+    let record: CertificateRecord = stored.value().unwrap();
     assert_eq!(
         (record.signature, stored.expires_at),
         (kept.record.signature, kept.stored.expires_at)
     );
     assert_eq!(record.details["lease"], "x");
-    // The other one cannot be asked for, but its record is there.
-    world
-        .delete(&ca)
+}
+
+#[tokio::test]
+async fn a_certificate_deleted_here_keeps_its_authority_while_another_api_can_be_asked_for_it() {
+    let world = World::new().await;
+    let authority = world.authority("ed25519").await;
+    let ca = format!("/ssh_certificate_authorities/{authority}");
+    let kept = issue_until(&world, &authority, SK, true, NOW + 60).await;
+    let path = format!("/ssh_user_certificates/sucrt_{}", kept.record.id);
+    world.delete(&path).await.expect(204);
+
+    let refused = world.delete(&ca).await.expect_error(400, 1964);
+    refused.says("can still be asked for there after it is deleted here");
+    let (record, _) = certificates::read(&*world.store, Ksuid::parse(&kept.record.id).unwrap())
         .await
-        .expect_error(400, 1964)
-        .says("on record for good");
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        record.certificate().unwrap(),
+        Some(kept.certificate),
+        "what the other API reads"
+    );
+
+    // Here it is gone: from reads, and from lists of which it would be a page of its own.
+    world.delete(&path).await.expect_not_found();
+    world.get(&path).await.expect_not_found();
+    world
+        .patch(&path, json!({ "description": "x" }))
+        .await
+        .expect_not_found();
+    let older = issue_until(&world, &authority, ED25519, true, NOW + 60).await;
+    let newer = issue_until(&world, &authority, ED25519, true, NOW + 60).await;
+    let newer_id = format!("sucrt_{}", newer.record.id);
+    world
+        .delete(&format!("/ssh_user_certificates/sucrt_{}", older.record.id))
+        .await
+        .expect(204);
+    let page = world.get("/ssh_user_certificates?limit=1").await.expect(200);
+    assert_eq!(page.ids("ssh_user_certificates"), std::slice::from_ref(&newer_id));
+    let rest = format!("/ssh_user_certificates?limit=1&before_id={newer_id}");
+    let rest = world.get(&rest).await.expect(200);
+    assert!(rest.ids("ssh_user_certificates").is_empty());
+    assert_eq!(rest.body["next_page_uri"], json!(null));
+
+    // Once others have taken their places in the other API, none can be asked for.
+    for id in [&kept.record.id, &older.record.id, &newer.record.id] {
+        let (record, stored) = certificates::read(&*world.store, Ksuid::parse(id).unwrap())
+            .await
+            .unwrap()
+            .unwrap();
+        let archival = certificates::archival(&world.services, &record, &stored).await;
+        world.services.store.write(&archival.unwrap()).await.unwrap();
+    }
+    world.delete(&ca).await.expect(204);
 }
 
 #[tokio::test]
