@@ -1,7 +1,10 @@
 //! The time. The only module that asks the machine for it, so that tests can say what time it is.
 
 use async_trait::async_trait;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// Tells the time, and waits.
 #[async_trait]
@@ -13,6 +16,9 @@ pub trait Clock: Send + Sync {
 
     /// Milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
+
+    /// Milliseconds since some moment: a time that nobody sets. It may stand still while the machine is suspended.
+    fn monotonic_ms(&self) -> u64;
 
     /// Returns when `duration` has passed, or later.
     async fn sleep(&self, duration: Duration);
@@ -28,6 +34,12 @@ impl Clock for SystemClock {
     fn now_ms(&self) -> u64 {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    #[allow(clippy::disallowed_methods)] // and here
+    fn monotonic_ms(&self) -> u64 {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -56,6 +68,8 @@ mod fixed {
     #[derive(Debug, Default)]
     pub struct FixedClock {
         now_ms: AtomicU64,
+        /// By how much it has been set back, in all.
+        set_back_ms: AtomicU64,
         step_ms: AtomicU64,
         next_sleep: Mutex<Option<Pause>>,
     }
@@ -77,6 +91,12 @@ mod fixed {
         /// Moves the clock on by `duration`.
         pub fn advance(&self, duration: Duration) {
             self.now_ms.fetch_add(millis(duration), Ordering::SeqCst);
+        }
+
+        /// Sets the clock back by `duration`, as one who corrects the time of a machine does.
+        pub fn set_back(&self, duration: Duration) {
+            self.now_ms.fetch_sub(millis(duration), Ordering::SeqCst);
+            self.set_back_ms.fetch_add(millis(duration), Ordering::SeqCst);
         }
 
         /// From now on each look at the clock moves it on by `step`: as if all that lies between two looks took so
@@ -102,6 +122,10 @@ mod fixed {
         fn now_ms(&self) -> u64 {
             self.now_ms
                 .fetch_add(self.step_ms.load(Ordering::SeqCst), Ordering::SeqCst)
+        }
+
+        fn monotonic_ms(&self) -> u64 {
+            self.now_ms.load(Ordering::SeqCst) + self.set_back_ms.load(Ordering::SeqCst)
         }
 
         async fn sleep(&self, duration: Duration) {

@@ -26,9 +26,9 @@
 //!
 //! - Each side measures only how much time passes for itself. Clocks of different machines are never compared, and need
 //!   not agree on the time; they need to run about equally fast: the wait is twice the grace.
-//! - The clock of whoever commits is not set back by more than half a second between its two looks at it. One that is
-//!   found to say less than before counts for nothing.
-//! - A function is not frozen in the middle of an invocation in such a way that its clock stands still, too.
+//! - Of whoever commits, two clocks are asked, and the one that says more counts: the machine's time, which goes on while
+//!   a machine is suspended but may be set back, and one that nobody sets, which may stand still. Only both at once, within
+//!   one request, would deceive it.
 //! - The read and the look are consistent: they show every write that was answered before they were sent.
 
 use crate::services::Services;
@@ -45,6 +45,7 @@ const WAIT: Duration = Duration::from_millis(1000);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Since {
     now_ms: u64,
+    monotonic_ms: u64,
 }
 
 impl Since {
@@ -52,13 +53,16 @@ impl Since {
     pub(crate) fn now(services: &Services) -> Self {
         Self {
             now_ms: services.clock.now_ms(),
+            monotonic_ms: services.clock.monotonic_ms(),
         }
     }
 
     /// Whether what was read then holds for a write that is answered by now.
     pub(crate) fn is_within_grace(self, services: &Services) -> bool {
-        let passed = services.clock.now_ms().checked_sub(self.now_ms);
-        passed.is_some_and(|passed| u128::from(passed) < GRACE.as_millis())
+        let is_short =
+            |passed: Option<u64>| passed.is_some_and(|passed| u128::from(passed) < GRACE.as_millis());
+        is_short(services.clock.now_ms().checked_sub(self.now_ms))
+            && is_short(services.clock.monotonic_ms().checked_sub(self.monotonic_ms))
     }
 }
 

@@ -67,8 +67,9 @@ impl Https {
     }
 
     /// Opens a connection to `url`, or fails to: that is for requests to find out. One that the SDK made would do the
-    /// same, and cost six times as much before it is sent: this one is not signed and asks nothing. Services answer it
-    /// with a word of welcome or an error, and keep the connection.
+    /// same, and cost six times as much before it is sent: this one is not signed and asks nothing. A service is expected
+    /// to answer it with a word of welcome or an error, and to keep the connection, as HTTP/1.1 has it; where one does not,
+    /// the first request opens another.
     pub(super) async fn open(&self, url: &str) {
         let Ok(request) = HttpRequest::get(url) else {
             return;
@@ -84,6 +85,8 @@ impl Https {
 }
 
 impl HttpClient for Https {
+    // The settings are those of our own clients: a connection may take `CONNECT_TIMEOUT`, which this one knows, and an
+    // attempt is timed by the SDK itself.
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         self.0.clone()
     }
@@ -92,6 +95,8 @@ impl HttpClient for Https {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::sha256_hex;
+    use base64::{Engine, engine::general_purpose::STANDARD};
 
     #[test]
     fn the_commercial_regions_need_no_other_root() {
@@ -109,6 +114,27 @@ mod tests {
         ] {
             assert!(!certify(region), "{region}");
         }
+    }
+
+    /// Source: the fingerprints at <https://www.amazontrust.com/repository/>.
+    #[test]
+    fn the_roots_are_the_five_of_amazon_trust_services() {
+        let text = std::str::from_utf8(AMAZON_ROOTS).unwrap();
+        let certificates = text.split("-----BEGIN CERTIFICATE-----").skip(1).map(|rest| {
+            let (body, _) = rest.split_once("-----END CERTIFICATE-----").unwrap();
+            let body: String = body.split_whitespace().collect();
+            sha256_hex(&STANDARD.decode(body).unwrap())
+        });
+        assert_eq!(
+            certificates.collect::<Vec<_>>(),
+            [
+                "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+                "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+                "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+                "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+                "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+            ]
+        );
     }
 
     /// The roots are read when the first connection is made: one that cannot be read would stop the function there.

@@ -116,6 +116,17 @@ async fn a_look_holds_until_the_grace_is_over_and_for_its_own_authority() {
     issue_with(&setup, proof).await.unwrap();
     assert_eq!(setup.store.take_counts().reads, 1, "a clock that went back");
 
+    let proof = look(&setup).await;
+    setup.clock.advance(2 * GRACE);
+    setup.clock.set_back(2 * GRACE - millisecond);
+    setup.store.take_counts();
+    issue_with(&setup, proof).await.unwrap();
+    assert_eq!(
+        setup.store.take_counts().reads,
+        1,
+        "a clock that was set back on the way"
+    );
+
     let other = Look::begin(
         &setup.services,
         &super::authority(&setup.services, countersign::authority::KeySpec::Ed25519)

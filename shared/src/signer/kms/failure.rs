@@ -49,7 +49,9 @@ where
     match (code, context.raw().status().as_u16()) {
         ("ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded", _)
         | (_, 429) => SignerError::Throttled,
-        ("DependencyTimeoutException" | "KMSInternalException" | "KeyUnavailableException", _)
+        // Credentials that were right when the process started: the next one has new ones.
+        ("ExpiredTokenException", _)
+        | ("DependencyTimeoutException" | "KMSInternalException" | "KeyUnavailableException", _)
         | (_, 500..) => SignerError::Unavailable(KmsFailure { action, detail }.into()),
         // Disabled, gone, denied, of another kind: only the operator can mend it.
         _ => SignerError::KeyUnusable(KmsFailure { action, detail }.into()),

@@ -99,7 +99,7 @@ fn meaning(code: &str, answer: &HttpResponse) -> Meaning {
         | "TransactionConflictException" => Meaning::Throttled,
         // Another attempt at the same transaction is still under way.
         "TransactionInProgressException" => Meaning::Unavailable,
-        // The credentials were right when the function started; the next attempt fetches new ones.
+        // The credentials were right when the process started, and outlived: the next one has new ones.
         "ExpiredTokenException" => Meaning::Unavailable,
         _ => match answer.status().as_u16() {
             429 => Meaning::Throttled,

@@ -148,6 +148,10 @@ impl Clock for TurnsClock {
         self.inner.now_ms()
     }
 
+    fn monotonic_ms(&self) -> u64 {
+        self.inner.monotonic_ms()
+    }
+
     async fn sleep(&self, duration: Duration) {
         self.turns.turn().await;
         self.inner.sleep(duration).await;
