@@ -16,7 +16,7 @@ use russh::{
 use std::{
     borrow::Cow,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::{net::TcpStream, time::timeout};
@@ -56,7 +56,7 @@ impl SshHosts {
         };
         let connected = client::connect_stream(Arc::new(config), stream, checker).await;
         connected.map_err(|error| {
-            let refused = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let refused = countersign::lock(&refused).take();
             refused.map_or_else(|| unreachable(&error), HostError::HostKey)
         })
     }
@@ -191,7 +191,7 @@ impl client::Handler for Checker {
             }
         };
         if !is_right {
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint.to_string());
+            *countersign::lock(&self.refused) = Some(fingerprint.to_string());
         }
         Ok(is_right)
     }

@@ -175,7 +175,8 @@ impl CertificateList {
     }
 }
 
-fn shard_of(id: Ksuid) -> u64 {
+/// In which of [`SHARDS`] partitions the certificate with `id` lies, in whatever is spread as the listings are.
+pub fn shard_of(id: Ksuid) -> u64 {
     serial_of(id).map_or(0, |serial| serial.value() % SHARDS)
 }
 

@@ -2,11 +2,7 @@
 //! keep the words of the real products, which their clients know.
 
 use countersign::audit::{AuditLog, Decision, StderrLog};
-use std::{
-    collections::BTreeSet,
-    io::Write,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::BTreeSet, io::Write, sync::Mutex};
 
 /// A refusal that a newcomer meets, and what then helps.
 struct Advice {
@@ -21,7 +17,7 @@ fn reason_has(decision: &Decision, text: &str) -> bool {
         .is_some_and(|reason| reason.contains(text))
 }
 
-const ADVICE: [Advice; 8] = [
+const ADVICE: [Advice; 10] = [
     Advice {
         applies: |decision| decision.outcome == "unauthenticated",
         text: "a request came without a token that is known here: send the root token, or one that `countersign token \
@@ -55,6 +51,16 @@ const ADVICE: [Advice; 8] = [
                Venafi: AllowedPrincipalsPatterns; Infisical: the host's login mappings)",
     },
     Advice {
+        applies: |decision| decision.rule == Some("principals") && decision.principals.is_empty(),
+        text: "a certificate needs a principal: name one in the request (Vault: valid_principals), or in the role \
+               (Vault: default_user)",
+    },
+    Advice {
+        applies: |decision| decision.rule == Some("cert_type_not_allowed"),
+        text: "the role does not allow certificates of this type: allow it in the role (Vault: \
+               allow_user_certificates or allow_host_certificates, and cert_type in the request)",
+    },
+    Advice {
         applies: |decision| {
             reason_has(decision, "an RSA key needs") || decision.rule == Some("subject_key_size")
         },
@@ -70,18 +76,19 @@ const ADVICE: [Advice; 8] = [
     },
 ];
 
-/// Writes decisions as every function does, and after the first refusal of a kind says what to do next.
+/// Writes decisions as every function does, and after a family's first refusal of a kind says what to do next.
 #[derive(Default)]
 pub(crate) struct AdvisingLog {
-    given: Mutex<BTreeSet<&'static str>>,
+    /// To whose callers, and what.
+    given: Mutex<BTreeSet<(String, &'static str)>>,
 }
 
 impl AdvisingLog {
-    /// What helps, where it was not said before.
+    /// What helps, where it was not said before to the callers of the same family.
     fn advice(&self, decision: &Decision) -> Option<&'static str> {
         let advice = ADVICE.iter().find(|advice| (advice.applies)(decision))?.text;
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        given.insert(advice).then_some(advice)
+        let mut given = countersign::lock(&self.given);
+        given.insert((decision.family.clone(), advice)).then_some(advice)
     }
 }
 

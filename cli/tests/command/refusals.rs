@@ -92,11 +92,11 @@ fn a_refused_command_says_what_to_do_next() {
 }
 
 /// A request of another family.
-fn post(server: &Server, path: &str, body: &Value) -> u16 {
+fn post(server: &Server, token: &str, path: &str, body: &Value) -> u16 {
     let (address, body) = (server.url.strip_prefix("http://").unwrap(), body.to_string());
     let length = body.len();
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer root\r\nngrok-version: 2\r\nContent-Type: \
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nngrok-version: 2\r\nContent-Type: \
          application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     exchange(address, request.as_bytes()).unwrap().0
@@ -141,23 +141,46 @@ fn whoever_runs_the_server_reads_once_what_to_do_about_a_refused_request() {
         answer["errors"],
         json!(["bob is not a valid value for valid_principals"])
     );
+    server.call("root", "POST", "ssh/roles/undefaulted", &role);
+    let unnamed = json!({"public_key": key});
+    let answer = request(Some("root"), "ssh/sign/undefaulted", &unnamed);
+    assert_eq!(
+        answer["errors"],
+        json!(["empty valid principals not allowed by role"])
+    );
+    let hosts = json!({"key_type": "ca", "allow_host_certificates": true, "allowed_users": "alice"});
+    server.call("root", "POST", "ssh/roles/hosts", &hosts);
+    let user = json!({"public_key": key, "valid_principals": "alice"});
+    request(Some("root"), "ssh/sign/hosts", &user);
     let policy = json!({"policies": ["default"], "id": "weak"});
     server.call("root", "POST", "auth/token/create", &policy);
     request(Some("weak"), "ssh/roles/me", &role);
     let template = json!({"CADN": "none", "KeyId": "me", "PublicKeyData": key});
-    assert_eq!(post(&server, "/vedsdk/SSHCertificates/Request", &template), 400);
+    assert_eq!(
+        post(&server, "root", "/vedsdk/SSHCertificates/Request", &template),
+        400
+    );
     let authority = json!({
         "ssh_certificate_authority_id": "sshca_2rwwl2T6kKDNklNsSXGf3D53Kpj", "public_key": key, "principals": ["me"],
     });
-    assert_eq!(post(&server, "/ssh_user_certificates", &authority), 400);
+    for (token, status) in [("root", 400), ("other", 403), ("other", 403)] {
+        let path = "/ssh_user_certificates";
+        assert_eq!(post(&server, token, path, &authority), status);
+    }
 
     let said = server.said_later();
+    assert_eq!(
+        said.matches("send the root token").count(),
+        2,
+        "once for Vault's callers and once for ngrok's: {said}"
+    );
     for advice in [
-        "send the root token",
         "countersign policy write",
         "vault write ssh/config/ca",
         "vault write ssh/roles/NAME",
         "name it in the role",
+        "name one in the request",
+        "allow_user_certificates or",
         "ssh-keygen -t ed25519",
         "countersign venafi template create",
         "POST /ssh_certificate_authorities",

@@ -57,7 +57,8 @@ pub(crate) async fn issue(call: &mut Call, order: Order<'_>) -> Result<Issued, E
         details: details(services, &order)?,
     };
     let enter = [Write::Put(entry.clone(), Condition::Always)];
-    let (issued, entered) = tokio::join!(issue::issue(services, issuance), services.store.write(&enter));
+    let issuing = issue::issue(services, issuance);
+    let (issued, entered) = countersign::join(issuing, services.store.write(&enter)).await;
     if issued.is_err() {
         // Nothing was issued: the entry leads nowhere. Where it cannot be removed, listings skip it.
         let _ = services
@@ -113,8 +114,7 @@ fn partition(project_id: &str, shard: u64) -> String {
 
 /// The entry of the certificate in the list of its project. It ends when the record does.
 fn entry(services: &Services, order: &Order<'_>, id: CertificateId) -> Result<Record, Error> {
-    let shard = id.serial.value() % certificates::SHARDS;
-    let partition = partition(order.project_id, shard);
+    let partition = partition(order.project_id, certificates::shard_of(id.id));
     let key = Key::new(Table::Certificates, partition, id.id.to_string());
     let end = match order.request.validity {
         RequestedValidity::Window { valid_before, .. } => {

@@ -173,7 +173,7 @@ async fn update(call: Arc<Call>) -> Result<Reply, Failure> {
                 let id = id_in_path(&call).ok_or_else(Failure::not_found)?;
                 let found = Authority::read(&*call.services.store, &id).await;
                 let found = found.map_err(|error| call.failure(error))?;
-                (authority, stored) = in_service(found).ok_or_else(Failure::not_found)?;
+                (authority, stored) = active(found).ok_or_else(Failure::not_found)?;
             }
             Err(error) => return Err(call.failure(error.into())),
         }
@@ -233,14 +233,14 @@ async fn authorised(call: &Call, capability: Capability) -> Result<(Authority, R
         .next()
         .ok_or_else(Failure::not_found)?;
     let authority = stored.value().map_err(|error| call.failure(error))?;
-    in_service(Some((authority, stored))).ok_or_else(Failure::not_found)
+    active(Some((authority, stored))).ok_or_else(Failure::not_found)
 }
 
 fn id_in_path(call: &Call) -> Option<AuthorityId> {
     AuthorityId::parse(&call.id).ok()
 }
 
-fn in_service(found: Option<(Authority, Record)>) -> Option<(Authority, Record)> {
+fn active(found: Option<(Authority, Record)>) -> Option<(Authority, Record)> {
     found.filter(|(authority, _)| authority.state == AuthorityState::Active)
 }
 

@@ -71,7 +71,7 @@ async fn create<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
     let target = format!("{}/{}", Resource::Authority.name(), order.authority);
     call.require(caller, &target, Capability::Update)?;
     let mut records = records.into_iter();
-    let authority = in_service(&call, records.next().flatten())?;
+    let authority = active_or_absent(&call, records.next().flatten())?;
     let proof = look.found(records.next().flatten().as_ref());
 
     let id = CertificateId::draw(&call.services).map_err(|error| call.failure(error))?;
@@ -93,7 +93,8 @@ async fn create<K: Kind>(call: Arc<Call>) -> Result<Reply, Failure> {
     Ok(show::<K>(&call, StatusCode::CREATED, &record)?.logged())
 }
 
-fn in_service(call: &Call, stored: Option<Record>) -> Result<Authority, Failure> {
+/// The authority in `stored`, where it is there and not retired.
+fn active_or_absent(call: &Call, stored: Option<Record>) -> Result<Authority, Failure> {
     let absent = || Failure::no_authority(call.resource);
     let authority: Authority = stored
         .ok_or_else(absent)?

@@ -17,7 +17,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -111,8 +111,7 @@ impl Records {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        // Nothing panics while it holds the lock, and half of an extended map is a map.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        countersign::lock(&self.0)
     }
 }
 
