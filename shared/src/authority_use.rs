@@ -1,4 +1,4 @@
-//! Who uses an authority: the mounts and projects of the families that sign with it.
+//! Who uses an authority: the mounts, projects and templates of the families that sign with it.
 //!
 //! A use is a record of its own, written in the same write set as whatever makes the use of it, and removed with it.
 //! That write set also replaces the authority's record by itself: a retirement, which looks for uses and then replaces

@@ -1,6 +1,6 @@
 //! Retiring an authority, but only while nothing stands under it.
 //!
-//! What stands under it: a certificate that can be asked for again, a mount or project that signs with it
+//! What stands under it: a certificate that can be asked for again, a mount, project or template that signs with it
 //! ([`crate::authority_use`]), and for [`retire_unused`] also the record of a certificate that was handed out
 //! ([`crate::handed_out`]).
 //!

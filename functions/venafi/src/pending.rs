@@ -153,7 +153,7 @@ pub(crate) async fn carry_out_recorded(
 struct Found {
     record: CertificateRecord,
     stored: Record,
-    template: Option<Template>,
+    template: Option<(Template, Record)>,
     authority: Option<Authority>,
 }
 
@@ -171,11 +171,24 @@ async fn attempt(services: &Services, object: &Object) -> Result<Option<State>, 
     if let Some(reason) = object::rejection(&record) {
         return Ok(Some(State::Rejected(reason.to_owned())));
     }
-    let Some(template) = template.filter(|template| template.guid == object.template) else {
+    if record.is_archived() {
+        let reason = "A later certificate took its place.";
+        return reject(services, object, &record, &stored, reason).await;
+    }
+    let Some((template, of_template)) = template.filter(|(template, _)| template.guid == object.template)
+    else {
         return reject(services, object, &record, &stored, "The template was deleted.").await;
     };
     if template.is_leaving(services.clock.now()) {
         return Ok(Some(State::Pending));
+    }
+    if template.deleting_since.is_some() {
+        // Nobody has completed that deletion. Whoever is only slow then finds its announcement gone.
+        match services.store.write(&[template.withdrawal(&of_template)?]).await {
+            Ok(()) => {}
+            Err(StoreError::ConditionFailed(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
     }
     let Some(authority) = authority.filter(|authority| authority.state == AuthorityState::Active) else {
         let reason = "The certificate authority of the template is retired.";
@@ -196,7 +209,7 @@ async fn sign(
     let completion = Completion {
         also: &[Write::Delete(waiting, Condition::Always)],
         keys: &[object.template_key()?],
-        check: &|found| check_template(object, found, services.clock.now()),
+        check: &|found| check_template(object, found),
     };
     let (record, stored) = (pending.record.clone(), pending.stored.clone());
     match issue::complete(services, authority, pending, &completion).await {
@@ -217,14 +230,15 @@ async fn sign(
     }
 }
 
-/// Refuses what may not be signed by the template that was `found`.
-fn check_template(object: &Object, found: &[Option<Record>], now: u64) -> Result<(), Error> {
+/// Refuses what may not be signed by the template that was `found`. Whether an announced deletion is still under way is for
+/// the next attempt to find out, before it signs.
+fn check_template(object: &Object, found: &[Option<Record>]) -> Result<(), Error> {
     let template: Option<Template> = match found {
         [Some(record)] => Some(record.value()?),
         _ => None,
     };
     match template.filter(|template| template.guid == object.template) {
-        Some(template) if !template.is_leaving(now) => Ok(()),
+        Some(template) if template.deleting_since.is_none() => Ok(()),
         _ => Err(Error::Conflict("its template is being deleted".into())),
     }
 }
@@ -243,7 +257,7 @@ async fn find(services: &Services, object: &Object) -> Result<Found, Error> {
     let template = records
         .next()
         .flatten()
-        .map(|record| record.value())
+        .map(|record| Ok::<_, Error>((record.value()?, record)))
         .transpose()?;
     let authority = if record.signature.is_some() {
         None

@@ -10,6 +10,7 @@ use crate::{
     wire,
 };
 use countersign::{
+    Error,
     access::Caller,
     acl::Capability,
     authority::{self, Authority, AuthorityId, AuthorityState, KeySource},
@@ -177,6 +178,7 @@ pub(super) async fn delete(call: Arc<Call>) -> Result<Reply, Failure> {
         let (mut template, stored) = current(&call, &dn).await?;
         // First without an announcement, which holds certificates back: most refusals end here.
         if template.has_valid_certificates(&call.services).await? {
+            withdraw(&call, &template, &stored).await;
             return Err(in_use());
         }
         template.deleting_since = Some(call.services.clock.now());
@@ -184,19 +186,47 @@ pub(super) async fn delete(call: Arc<Call>) -> Result<Reply, Failure> {
             continue;
         };
         grace::outlast(&call.services).await;
-        if template.has_valid_certificates(&call.services).await? {
-            template.deleting_since = None;
-            // If this fails, the announcement ends by its age.
-            let _ = replace(&call, &template, &announced, Vec::new()).await;
-            return Err(in_use());
+        let outcome = delete_announced(&call, &template, &announced).await;
+        if !matches!(outcome, Ok(Deletion::Done)) {
+            withdraw(&call, &template, &announced).await;
         }
-        match call.services.store.write(&template.delete(&announced)).await {
-            Ok(()) => return Reply::json(&name(&template, true)),
-            Err(StoreError::ConditionFailed(_)) => {}
-            Err(error) => return Err(error.into()),
+        match outcome? {
+            Deletion::Done => return Reply::json(&name(&template, true)),
+            Deletion::InUse => return Err(in_use()),
+            Deletion::Overtaken => {}
         }
     }
     Err(contended("the template").into())
+}
+
+/// How an announced deletion ended.
+enum Deletion {
+    Done,
+    /// Certificates of it are valid.
+    InUse,
+    /// Somebody changed the template meanwhile.
+    Overtaken,
+}
+
+async fn delete_announced(call: &Call, template: &Template, announced: &Record) -> Result<Deletion, Error> {
+    if template.has_valid_certificates(&call.services).await? {
+        return Ok(Deletion::InUse);
+    }
+    match call.services.store.write(&template.delete(announced)).await {
+        Ok(()) => Ok(Deletion::Done),
+        Err(StoreError::ConditionFailed(_)) => Ok(Deletion::Overtaken),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Withdraws the announcement of its deletion from `template`, if it has one and is still as `stored`. If this fails, the
+/// announcement ends by its age.
+async fn withdraw(call: &Call, template: &Template, stored: &Record) {
+    if template.deleting_since.is_some()
+        && let Ok(write) = template.withdrawal(stored)
+    {
+        let _ = call.services.store.write(&[write]).await;
+    }
 }
 
 fn in_use() -> Failure {

@@ -116,6 +116,16 @@ impl Template {
         ]
     }
 
+    /// The write that withdraws the announcement of its deletion, unless it was changed since `stored`.
+    pub(crate) fn withdrawal(&self, stored: &Record) -> Result<Write, Error> {
+        let withdrawn = Self {
+            deleting_since: None,
+            ..self.clone()
+        };
+        let replaced = stored.replaced(&withdrawn)?;
+        Ok(Write::Put(replaced, Condition::Version(stored.version)))
+    }
+
     /// The entry which says that the certificate with `id` came of the template with `guid`. It lives as long as the
     /// certificate is valid.
     pub(crate) fn certificate_entry(guid: &Guid, id: Ksuid, serial: Serial, end: u64) -> Record {

@@ -4,7 +4,7 @@ use super::{
     faults::{UNAVAILABLE, status},
     fixture::{Answer, Fixture, KEY, NOW, text},
 };
-use crate::{CarriedOut, carry_out_pending, router};
+use crate::{CarriedOut, carry_out_pending, dn::Dn, object, pending, router};
 use axum::body::Body;
 use countersign::{
     Services,
@@ -74,6 +74,28 @@ async fn requests_for_one_name_at_once_leave_one_certificate_and_archive_the_oth
     assert_eq!(current[0].fields.serial, certificate.fields().serial);
     // Those that nobody fetched are not signed any more.
     assert_eq!(fixture.carry_out(100).await, CarriedOut::default());
+}
+
+#[tokio::test]
+async fn a_certificate_whose_place_another_took_before_it_was_signed_is_rejected() {
+    let fixture = Fixture::new().await;
+    let earlier = fixture.request(json!({"ObjectName": "one"})).await.ok();
+    let dn = Dn::parse(&text(&earlier["DN"])).unwrap();
+    let object = object::by_dn(&*fixture.services.store, &dn).await.unwrap();
+    let object = object.unwrap().object;
+    fixture
+        .issue(json!({"ObjectName": "one", "KeyId": "later"}))
+        .await
+        .certificate();
+    // A request that was slow goes on with what it holds.
+    let state = pending::carry_out(&fixture.services, &object).await.unwrap();
+    assert!(
+        matches!(&state, pending::State::Rejected(reason) if reason == "A later certificate took its place."),
+        "{state:?}"
+    );
+    let signed = fixture.all().await;
+    let signed = signed.iter().filter(|found| found.record.signature.is_some());
+    assert_eq!(signed.count(), 1);
 }
 
 #[tokio::test]

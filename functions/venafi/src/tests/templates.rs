@@ -1,7 +1,7 @@
 //! Making, changing and deleting templates.
 
 use super::fixture::{Fixture, NOW, text, users};
-use countersign::store::{Condition, Write};
+use countersign::store::{Condition, StoreError, Write};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -276,17 +276,16 @@ async fn what_is_asked_of_a_template_while_it_is_being_deleted_is_not_signed() {
     fixture.services.store.write(&[write]).await.unwrap();
     let answer = fixture.retrieve(&requested, json!({})).await.ok();
     assert_eq!(answer["ProcessingDetails"]["Status"], "Pending Issue");
-    // Whoever announced it has died.
+    // Whoever announced it has died, or is slow: then it finds its announcement withdrawn.
     fixture.clock.set(NOW + 60);
     fixture.retrieve(&requested, json!({})).await.certificate();
-    fixture.clock.set(NOW);
+    let store = &fixture.services.store;
+    let late = store.write(&template.delete(&announced)).await;
+    assert!(matches!(late, Err(StoreError::ConditionFailed(_))), "{late:?}");
     let other = fixture.request(json!({"KeyId": "other"})).await.ok();
-    fixture
-        .services
-        .store
-        .write(&template.delete(&announced))
-        .await
-        .unwrap();
+    let (template, stored) = crate::template::by_dn(&**store, &dn).await.unwrap().unwrap();
+    assert_eq!(template.deleting_since, None);
+    store.write(&template.delete(&stored)).await.unwrap();
     let answer = fixture.retrieve(&other, json!({})).await.ok();
     assert_eq!(answer["ProcessingDetails"]["Status"], "Rejected");
     assert_eq!(
