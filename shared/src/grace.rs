@@ -24,12 +24,13 @@
 //!
 //! # What is assumed
 //!
-//! - Each side measures only how much time passes for itself. This compares no clocks of different machines, which need
-//!   not agree on the time; they need to run about equally fast: the wait is twice the grace. (What does compare them is
-//!   the age of an announcement that nobody completes. It is withdrawn by a write, so whoever is only slow finds that.)
-//! - Of whoever commits, two clocks are asked, and the one that says more counts: the machine's time, which goes on while
-//!   a machine is suspended but may be set back, and one that nobody sets, which may stand still. Only both at once, within
-//!   one request, would deceive it.
+//! - Each side measures only how much time passes for itself. This compares no clocks of different machines, which
+//!   need not agree on the time; they need to run about equally fast: the wait is twice the grace. (What does compare
+//!   them is the age of an announcement that nobody completes. It is withdrawn by a write, so whoever is only slow
+//!   finds that.)
+//! - Of whoever commits, two clocks are asked, and the one that says more counts: the machine's time, which goes on
+//!   while a machine is suspended but may be set back, and one that nobody sets, which may stand still. Only both at
+//!   once, within one request, would deceive it.
 //! - The read and the look are consistent: they show every write that was answered before they were sent.
 
 use crate::services::Services;

@@ -230,8 +230,8 @@ async fn sign(
     }
 }
 
-/// Refuses what may not be signed by the template that was `found`. Whether an announced deletion is still under way is for
-/// the next attempt to find out, before it signs.
+/// Refuses what may not be signed by the template that was `found`. Whether an announced deletion is still under way is
+/// for the next attempt to find out, before it signs.
 fn check_template(object: &Object, found: &[Option<Record>]) -> Result<(), Error> {
     let template: Option<Template> = match found {
         [Some(record)] => Some(record.value()?),

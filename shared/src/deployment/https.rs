@@ -67,9 +67,9 @@ impl Https {
     }
 
     /// Opens a connection to `url`, or fails to: that is for requests to find out. One that the SDK made would do the
-    /// same, and cost six times as much before it is sent: this one is not signed and asks nothing. A service is expected
-    /// to answer it with a word of welcome or an error, and to keep the connection, as HTTP/1.1 has it; where one does not,
-    /// the first request opens another.
+    /// same, and cost six times as much before it is sent: this one is not signed and asks nothing. A service is
+    /// expected to answer it with a word of welcome or an error, and to keep the connection, as HTTP/1.1 has it; where
+    /// one does not, the first request opens another.
     pub(super) async fn open(&self, url: &str) {
         let Ok(request) = HttpRequest::get(url) else {
             return;

@@ -128,6 +128,8 @@ pub(super) async fn update(call: Arc<Call>) -> Result<Reply, Failure> {
     };
     for _ in 0..TRIES {
         let (mut template, stored) = current(&call, &dn).await?;
+        // A deletion that was announced finds it changed, and starts again.
+        template.deleting_since = None;
         if let Some(section) = sections.api_client {
             template.api_client = section;
         }
@@ -219,8 +221,8 @@ async fn delete_announced(call: &Call, template: &Template, announced: &Record) 
     }
 }
 
-/// Withdraws the announcement of its deletion from `template`, if it has one and is still as `stored`. If this fails, the
-/// announcement ends by its age.
+/// Withdraws the announcement of its deletion from `template`, if it has one and is still as `stored`. If this fails,
+/// the announcement ends by its age.
 async fn withdraw(call: &Call, template: &Template, stored: &Record) {
     if template.deleting_since.is_some()
         && let Ok(write) = template.withdrawal(stored)

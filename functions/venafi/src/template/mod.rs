@@ -36,7 +36,7 @@ pub(crate) struct Template {
     pub(crate) api_client: wire::ApiClient,
     pub(crate) access_control: wire::AccessControl,
     pub(crate) certificate: wire::CertificateRules,
-    /// When somebody announced to delete it.
+    /// When somebody announced to delete it. Whoever finds that too old takes it away, by a write.
     #[serde(default)]
     pub(crate) deleting_since: Option<u64>,
 }

@@ -1,7 +1,10 @@
 //! Making, changing and deleting templates.
 
 use super::fixture::{Fixture, NOW, text, users};
-use countersign::store::{Condition, StoreError, Write};
+use countersign::store::{
+    Condition, StoreError, Write,
+    faulty::{Fail, Fault, Operation},
+};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -292,4 +295,41 @@ async fn what_is_asked_of_a_template_while_it_is_being_deleted_is_not_signed() {
         text(&answer["ProcessingDetails"]["StatusDescription"]),
         "The template was deleted."
     );
+}
+
+#[tokio::test]
+async fn a_deletion_that_fails_or_is_refused_leaves_no_announcement() {
+    let fixture = Fixture::new().await;
+    let body = json!({"DN": "users"});
+    let announced = async || {
+        let dn = crate::dn::Dn::template("users").unwrap();
+        let found = crate::template::by_dn(&*fixture.services.store, &dn)
+            .await
+            .unwrap();
+        found.unwrap().0.deleting_since
+    };
+    // The first write announces it; the second deletes it.
+    fixture
+        .store
+        .fail_nth(Operation::Write, 2, Fail::Before, Fault::Unavailable);
+    let answer = fixture.post_as(&fixture.root, "Template/Delete", &body).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(announced().await, None);
+
+    // One that was announced, and changed by an update since, is announced no more.
+    fixture.announce_deletion("users").await;
+    let update = json!({"Name": "users", "Contacts": []});
+    fixture
+        .post_as(&fixture.root, "Template/Update", &update)
+        .await
+        .ok();
+    assert_eq!(announced().await, None);
+
+    // One that died, and whose template has valid certificates now.
+    let requested = fixture.request(json!({})).await.ok();
+    fixture.retrieve(&requested, json!({})).await.certificate();
+    fixture.announce_deletion("users").await;
+    let answer = fixture.post_as(&fixture.root, "Template/Delete", &body).await;
+    assert_eq!(answer.status, 409);
+    assert_eq!(announced().await, None);
 }
