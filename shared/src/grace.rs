@@ -7,7 +7,7 @@
 //!
 //! It needs none where its look comes with a read that it makes anyway, before its write:
 //!
-//! - Whoever commits notes the time ([`Since::now`]), then sends the read, which shows no announcement, then writes.
+//! - Whoever commits notes the time (`Since::now`), then sends the read, which shows no announcement, then writes.
 //!   Where the answer to the write is there less than [`GRACE`] after the noted time, it looks no more. Otherwise it
 //!   looks again, after the write.
 //! - Whoever ends waits ([`outlast`]) between its announcement and its look, for twice as long.

@@ -10,7 +10,7 @@
 mod halves;
 mod log;
 
-pub use halves::{Check, Completion, Pending, complete, record, tbs_hash};
+pub use halves::{Check, Completion, Pending, Seen, complete, record, tbs_hash};
 
 use crate::{
     audit::Decision,
