@@ -12,7 +12,9 @@
 //! A template that is being deleted is announced so before its certificates are looked for, and is asked for here after
 //! the certificate is recorded, while the signer works: so either its deletion sees the certificate, or the certificate
 //! sees the deletion. A request that has read the template just before it recorded the certificate need not ask again:
-//! the deletion waits between its announcement and its look ([`countersign::grace`]).
+//! the deletion waits between its announcement and its look ([`countersign::grace`]). An announcement that nobody has
+//! completed for a minute is withdrawn by whoever comes next, with a write, so that a deletion which was only slow finds
+//! the template changed.
 
 use crate::{
     error::sentence,

@@ -233,6 +233,9 @@ async fn failures_are_sorted_by_who_can_mend_them() {
         );
         assert_eq!(double.requests().len(), 3, "{code}: tried again");
     }
+    // Whether that is tried again is the SDK's affair; another process has other credentials.
+    let outcome = sign(Double::refusing(400, "ExpiredTokenException").client()).await;
+    assert!(matches!(outcome, Err(SignerError::Unavailable(_))), "{outcome:?}");
     let outcome = sign(Double::refusing(400, "ThrottlingException").client()).await;
     assert!(matches!(outcome, Err(SignerError::Throttled)), "{outcome:?}");
     let outcome = sign(Double::answering(|_, _| (200, json!({}))).client()).await;
