@@ -148,29 +148,26 @@ pub(crate) fn find(table: &'static [&'static [Route]], path: &str) -> Vec<Match>
 }
 
 fn captures(pattern: &'static str, segments: &[&str]) -> Option<Captures> {
-    let patterns: Vec<&str> = pattern.split('/').collect();
     let mut captures = Vec::new();
-    let mut at = 0;
-    for (index, part) in patterns.iter().enumerate() {
-        let segment = segments.get(at)?;
+    let mut segments = segments;
+    let mut parts = pattern.split('/');
+    while let Some(part) = parts.next() {
         let mut taken = 1;
+        let segment = segments.first()?;
         if let Some(name) = part.strip_prefix(':') {
             is_name(segment, true).then(|| captures.push((name, (*segment).to_owned())))?;
         } else if let Some(name) = part.strip_prefix('~') {
             is_name(segment, false).then(|| captures.push((name, (*segment).to_owned())))?;
         } else if let Some(name) = part.strip_prefix('*') {
-            let after = patterns.len() - index - 1;
-            taken = segments
-                .len()
-                .checked_sub(at + after)
-                .filter(|taken| *taken > 0)?;
-            captures.push((name, segments[at..at + taken].join("/")));
-        } else if part != segment {
+            let after = parts.clone().count();
+            taken = segments.len().checked_sub(after).filter(|taken| *taken > 0)?;
+            captures.push((name, segments[..taken].join("/")));
+        } else if part != *segment {
             return None;
         }
-        at += taken;
+        segments = &segments[taken..];
     }
-    (at == segments.len()).then_some(captures)
+    segments.is_empty().then_some(captures)
 }
 
 /// The grammar of names: word characters at the ends, dots and dashes inside too, and `at_sign`s where allowed.
