@@ -1,16 +1,16 @@
-//! What is common to all requests: the id, the body, the log, and the layer that renders what went wrong.
+//! From an HTTP request to its handler and back: the id, the body, the log, and how what went wrong is rendered.
 
 use crate::{
     App,
     auth::{Actor, Credential},
     error::Problem,
     records::Records,
+    routes::{self, Captures},
     validation::Issue,
 };
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequest, MatchedPath, RawPathParams, Request, State},
-    middleware::Next,
+    extract::{Request, State},
     response::{IntoResponse, Response},
 };
 use countersign::{
@@ -21,8 +21,9 @@ use countersign::{
     random::Random,
     request_context::{ClientAddress, check_room},
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -85,50 +86,12 @@ pub(crate) struct Call {
     /// Path and query, as sent.
     target: String,
     headers: HeaderMap,
-    params: Vec<(String, String)>,
+    params: Vec<(&'static str, String)>,
     source_ip: Option<IpAddr>,
     /// Who works on the tables in this process, without a token. No header can claim to be that.
     pub(crate) operator: Option<Caller>,
     body: Result<Bytes, Problem>,
     note: Arc<Note>,
-}
-
-impl FromRequest<App> for Call {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let (mut parts, body) = request.into_parts();
-        let params = match <RawPathParams as axum::extract::FromRequestParts<App>>::from_request_parts(
-            &mut parts, app,
-        )
-        .await
-        {
-            Ok(params) => params
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            // Not text: nothing has such an id.
-            Err(_) => Vec::new(),
-        };
-        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-        Ok(Self {
-            app: Arc::clone(app),
-            records: Records::new(app.services.clone()),
-            id: parts
-                .extensions
-                .get()
-                .cloned()
-                .unwrap_or_else(|| RequestId::draw(&*app.services.random)),
-            method: parts.method.clone(),
-            target: target.to_owned(),
-            source_ip: source_ip(&parts.extensions),
-            operator: parts.extensions.get().cloned(),
-            note: parts.extensions.get().cloned().unwrap_or_default(),
-            headers: parts.headers,
-            params,
-            body: read_body(body).await,
-        })
-    }
 }
 
 async fn read_body(body: Body) -> Result<Bytes, Problem> {
@@ -144,13 +107,42 @@ fn source_ip(extensions: &http::Extensions) -> Option<IpAddr> {
 }
 
 impl Call {
+    async fn new(
+        app: App,
+        id: RequestId,
+        note: Arc<Note>,
+        parts: &Parts,
+        captures: Captures<'_>,
+        body: Body,
+    ) -> Self {
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let params = captures.into_iter().map(|(name, segment)| {
+            // What is no text is empty: nothing has such an id.
+            let value = percent_decode_str(segment).decode_utf8().unwrap_or_default();
+            (name, value.into_owned())
+        });
+        Self {
+            records: Records::new(app.services.clone()),
+            app,
+            id,
+            method: parts.method.clone(),
+            target: target.to_owned(),
+            headers: parts.headers.clone(),
+            params: params.collect(),
+            source_ip: source_ip(&parts.extensions),
+            operator: parts.extensions.get().cloned(),
+            body: read_body(body).await,
+            note,
+        }
+    }
+
     pub(crate) fn services(&self) -> &Services {
         &self.app.services
     }
 
     /// What the path has for `name`.
     pub(crate) fn param(&self, name: &str) -> String {
-        let found = self.params.iter().find(|(known, _)| known == name);
+        let found = self.params.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
@@ -240,19 +232,22 @@ fn is_json(value: &HeaderValue) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// Gives each request its id, renders what went wrong, and writes the decision to the log.
-pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Next) -> Response {
+/// Answers a request: gives it its id, finds its handler, renders what went wrong, and writes the decision to the log.
+pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response {
     let id = RequestId::draw(&*app.services.random);
     let note = Arc::new(Note::default());
-    request.extensions_mut().insert(id.clone());
-    request.extensions_mut().insert(Arc::clone(&note));
-    let pattern = request.extensions().get::<MatchedPath>();
-    let path = shown_path(pattern.map_or("", MatchedPath::as_str), request.uri().path());
-    let action = format!("{} {path}", request.method());
-    let source_ip = source_ip(request.extensions());
-    let mut response = match check_room(request.extensions().get()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => Problem::from(error).into_response(),
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let found = routes::find(&parts.method, path);
+    let pattern = found.as_ref().map_or("/api/{*path}", |(route, _)| route.path);
+    let action = format!("{} {}", parts.method, shown_path(pattern, path));
+    let mut response = match (check_room(parts.extensions.get()), found) {
+        (Err(error), _) => Problem::from(error).into_response(),
+        (Ok(()), None) => no_route(&parts),
+        (Ok(()), Some((route, captures))) => {
+            let call = Call::new(app.clone(), id.clone(), note.clone(), &parts, captures, body).await;
+            (route.handler)(call).await
+        }
     };
     let problem = response.extensions_mut().remove::<Problem>();
     // What no route is for is answered without a problem.
@@ -264,7 +259,7 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
     log(
         &app.services,
         action,
-        source_ip,
+        source_ip(&parts.extensions),
         &id,
         &note,
         (outcome, problem.as_ref()),
@@ -327,13 +322,10 @@ fn log(
 }
 
 /// Answers a request that no route is for. The only answer without the id of the request.
-pub(crate) async fn no_route(request: Request) -> Response {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
+fn no_route(parts: &Parts) -> Response {
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let body = serde_json::json!({
-        "message": format!("Route {}:{target} not found", request.method()),
+        "message": format!("Route {}:{target} not found", parts.method),
         "error": "Not Found",
         "statusCode": 404,
     });

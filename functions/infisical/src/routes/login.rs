@@ -165,6 +165,6 @@ pub(crate) async fn select_organization(mut call: Call) -> Answer<wire::Selected
 }
 
 /// That the server is there.
-pub(crate) async fn status() -> Answer<wire::Message> {
+pub(crate) async fn status(_: Call) -> Answer<wire::Message> {
     Ok(Json(wire::Message { message: "Ok".into() }))
 }

@@ -1,5 +1,8 @@
-//! All routes, in one table: from it come the router, the OpenAPI document, and the tests that call each one without
-//! credentials.
+//! All routes, in one table: by it a request finds its handler, and from it come the OpenAPI document and the tests that
+//! call each one without credentials.
+//!
+//! The table is a constant, and a request goes through it from the top. A router built from it at the start took a
+//! million instructions of every cold start (`docs/performance.md`), for a function that may have one request to answer.
 
 mod apply;
 mod cas;
@@ -24,7 +27,8 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    routing::{any, delete, get, patch, post},
+    response::{IntoResponse, Response},
+    routing::any,
 };
 use countersign::{
     Error,
@@ -32,6 +36,8 @@ use countersign::{
     issue::Issued,
     signer::private_key::GeneratedKey,
 };
+use http::Method;
+use std::{future::Future, pin::Pin};
 
 /// What a handler gives.
 type Answer<T> = Result<Json<T>, Problem>;
@@ -50,35 +56,38 @@ pub(crate) enum Access {
     User,
 }
 
+/// What answers a call.
+type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Response> + Send>>;
+
 /// One row of the table.
-#[cfg(any(test, feature = "openapi"))]
-#[derive(Clone, Copy)]
 pub(crate) struct Route {
+    /// The method, in lower case.
     pub(crate) method: &'static str,
+    /// The path, with `{name}` where any one segment stands. It is found with or without a slash at its end.
     pub(crate) path: &'static str,
+    pub(crate) handler: Handler,
+    #[cfg(any(test, feature = "openapi"))]
     pub(crate) access: Access,
+    #[cfg(any(test, feature = "openapi"))]
     pub(crate) summary: &'static str,
+    #[cfg(any(test, feature = "openapi"))]
     pub(crate) schemas: crate::openapi::Schemas,
 }
 
 macro_rules! routes {
     ($($verb:ident $path:literal $handler:path, $access:ident, $body:ty => $answer:ty, $summary:literal;)*) => {
         /// The table.
-        #[cfg(any(test, feature = "openapi"))]
         pub(crate) const TABLE: &[Route] = &[$(Route {
             method: stringify!($verb),
             path: $path,
+            handler: |call| Box::pin(async { $handler(call).await.into_response() }),
+            #[cfg(any(test, feature = "openapi"))]
             access: Access::$access,
+            #[cfg(any(test, feature = "openapi"))]
             summary: $summary,
+            #[cfg(any(test, feature = "openapi"))]
             schemas: crate::openapi::Schemas::of::<$body, $answer>(),
         },)*];
-
-        fn routed(router: Router<App>) -> Router<App> {
-            router $(
-                .route($path, $verb($handler))
-                .route(concat!($path, "/"), $verb($handler))
-            )*
-        }
     };
 }
 
@@ -192,14 +201,44 @@ routes! {
         "List the certificates of a project, as before";
 }
 
-/// The router of the whole table; what it does not know below `/api` is answered here too.
+/// What stands in the places of a path's names, as it was sent.
+pub(crate) type Captures<'p> = Vec<(&'static str, &'p str)>;
+
+/// The row for `method` at `path`, if there is one.
+pub(crate) fn find<'p>(method: &Method, path: &'p str) -> Option<(&'static Route, Captures<'p>)> {
+    // Who asks for the head of an answer gets that of the whole one.
+    let method = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    let path = path.strip_suffix('/').unwrap_or(path);
+    TABLE
+        .iter()
+        .filter(|route| method.as_str().eq_ignore_ascii_case(route.method))
+        .find_map(|route| Some((route, captures(route.path, path)?)))
+}
+
+fn captures<'p>(pattern: &'static str, path: &'p str) -> Option<Captures<'p>> {
+    let mut captures = Vec::new();
+    let mut segments = path.split('/');
+    for part in pattern.split('/') {
+        let segment = segments.next()?;
+        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            Some(name) if !segment.is_empty() => captures.push((name, segment)),
+            None if part == segment => {}
+            _ => return None,
+        }
+    }
+    segments.next().is_none().then_some(captures)
+}
+
+/// The router of everything below `/api`.
 pub(crate) fn router(app: App) -> Router {
-    routed(Router::new())
-        .route("/api", any(request::no_route))
-        .route("/api/", any(request::no_route))
-        .route("/api/{*path}", any(request::no_route))
-        .method_not_allowed_fallback(request::no_route)
-        .layer(axum::middleware::from_fn_with_state(app.clone(), request::layer))
+    Router::new()
+        .route("/api", any(request::serve))
+        .route("/api/", any(request::serve))
+        .route("/api/{*path}", any(request::serve))
         .with_state(app)
 }
 
