@@ -9,6 +9,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// The profile of `Cargo.toml` that functions are released with.
+const PROFILE: &str = "function";
+
 /// The functions of a deployment: each folder with a `main.rs` is the package `countersign-<folder>` with the binary
 /// `<folder>`.
 pub(crate) fn all(repository: &Path) -> Result<Vec<String>> {
@@ -37,7 +40,7 @@ pub(crate) fn build(
     let mut command = cargo(repository);
     command
         .env("PATH", search_path(repository)?)
-        .args(["lambda", "build", "--release", "--output-format", format])
+        .args(["lambda", "build", "--profile", PROFILE, "--output-format", format])
         .arg("--lambda-dir")
         .arg(directory)
         .args(architecture.map(|architecture| format!("--{architecture}")))
