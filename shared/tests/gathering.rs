@@ -15,8 +15,10 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gathering_store_conforms() {
-    let store = Arc::new(Embedded::in_memory().await);
-    conformance::suite(Arc::new(Gathering::new(store))).await;
+    let embedded = Embedded::ephemeral().await;
+    for store in [embedded.store(), embedded.in_process()] {
+        conformance::suite(Arc::new(Gathering::new(Arc::new(store)))).await;
+    }
 }
 
 /// A store whose operations each wait for leave, and are written down: how many keys or writes they had.
@@ -94,23 +96,40 @@ impl Fixture {
         }
     }
 
-    /// Starts a write and returns once it waits: the runtime has one thread and nothing else to do.
+    /// Starts a write and returns once it waits: the first of all at the gate, each further one for its end.
     async fn write(&self, writes: Vec<Write>) -> JoinHandle<Result<(), StoreError>> {
         let store = self.store.clone();
-        started(tokio::spawn(async move { store.write(&writes).await })).await
+        let write = tokio::spawn(async move { store.write(&writes).await });
+        self.until_one_waits_at_the_gate("write").await;
+        write
     }
 
     async fn read(&self, keys: Vec<Key>) -> JoinHandle<Result<Vec<Option<Record>>, StoreError>> {
         let store = self.store.clone();
-        started(tokio::spawn(async move { store.read(&keys).await })).await
+        let read = tokio::spawn(async move { store.read(&keys).await });
+        self.until_one_waits_at_the_gate("read").await;
+        read
+    }
+
+    async fn until_one_waits_at_the_gate(&self, operation: &str) {
+        // The runtime has one thread and nothing else to do: whoever was started has asked.
+        tokio::task::yield_now().await;
+        let waits = async {
+            while self.gated.log().iter().all(|(name, _)| *name != operation) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), waits)
+            .await
+            .expect("an operation that is alone goes at once");
     }
 }
 
-async fn started<T>(task: JoinHandle<T>) -> JoinHandle<T> {
-    for _ in 0..8 {
-        tokio::task::yield_now().await;
+impl Drop for Fixture {
+    /// Whoever still waits at the gate has a thread, for whose end the runtime waits.
+    fn drop(&mut self) {
+        self.gated.open();
     }
-    task
 }
 
 fn record(sort: &str) -> Record {

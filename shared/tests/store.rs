@@ -27,6 +27,32 @@ async fn the_embedded_engine_in_a_file_conforms() {
     conformance::suite(Arc::new(embedded.store())).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_sdk_it_conforms_as_well() {
+    conformance::suite(Arc::new(Embedded::ephemeral().await.in_process())).await;
+    let directory = tempfile::tempdir().unwrap();
+    let embedded = Embedded::open(directory.path()).await.unwrap();
+    conformance::suite(Arc::new(embedded.in_process())).await;
+}
+
+/// A batched read gives at most 16 MB at once; the rest has to be asked for again.
+#[tokio::test]
+async fn records_that_do_not_fit_one_answer_are_read_all_the_same() {
+    let embedded = Embedded::ephemeral().await;
+    let large = "x".repeat(350_000);
+    let records: Vec<Record> = (0..60)
+        .map(|n| Record::new(Key::new(Table::Access, "p", n.to_string()), &large).unwrap())
+        .collect();
+    let keys: Vec<Key> = records.iter().map(|record| record.key.clone()).collect();
+    let expected: Vec<Option<Record>> = records.iter().cloned().map(Some).collect();
+    for record in &records {
+        let write = Write::Put(record.clone(), Condition::Absent);
+        embedded.in_process().write(&[write]).await.unwrap();
+    }
+    assert!(embedded.in_process().read(&keys).await.unwrap() == expected);
+    assert!(embedded.store().read(&keys).await.unwrap() == expected);
+}
+
 fn record(sort: &str) -> Record {
     Record::new(Key::new(Table::Access, "p", sort), &sort).expect("a string has a JSON form")
 }
@@ -81,7 +107,7 @@ async fn what_was_answered_survives_a_killed_process() {
         writer.kill().unwrap();
         writer.wait().unwrap();
         assert_eq!(answered.len(), 50);
-        let store = Embedded::open(directory.path()).await.unwrap().store();
+        let store = Embedded::open(directory.path()).await.unwrap().in_process();
         for sort in answered {
             let found = store.read(&[record(&sort).key]).await.unwrap();
             assert_eq!(found, [Some(record(&sort))], "round {round}");
@@ -95,7 +121,7 @@ async fn a_writer_to_be_killed() {
     if !Path::new(MARK).exists() {
         return;
     }
-    let store = Embedded::open(Path::new(".")).await.unwrap().store();
+    let store = Embedded::open(Path::new(".")).await.unwrap().in_process();
     let start = store
         .query(&Query::partition(Table::Access, "p"))
         .await
@@ -180,7 +206,13 @@ async fn a_sweep_drops_what_has_expired() {
 
 #[tokio::test]
 async fn misuse_is_refused() {
-    let store = Embedded::in_memory().await;
+    let embedded = Embedded::ephemeral().await;
+    for store in [embedded.store(), embedded.in_process()] {
+        misuse_of(store).await;
+    }
+}
+
+async fn misuse_of(store: impl Store) {
     let key = || Key::new(Table::Roles, "p", "s");
     let put = |key: Key| Write::Put(Record::new(key, &1).unwrap(), Condition::Always);
     let listing = Listing {
@@ -394,10 +426,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn the_store_does_as_the_model(steps in prop::collection::vec(step(), 1..60)) {
+    fn the_store_does_as_the_model(steps in prop::collection::vec(step(), 1..60), by_the_sdk: bool) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let store = Embedded::in_memory().await;
+            let embedded = Embedded::ephemeral().await;
+            let store = if by_the_sdk { embedded.store() } else { embedded.in_process() };
             let mut model = Model::default();
             for step in steps {
                 match step {

@@ -42,7 +42,7 @@ impl State {
             }
         };
         let mut services = Services::new(
-            Arc::new(Gathering::new(Arc::new(embedded.store()))),
+            Arc::new(Gathering::new(Arc::new(embedded.in_process()))),
             Arc::new(keyring),
             Arc::new(SystemClock),
             Arc::new(random),

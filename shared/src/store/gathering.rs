@@ -16,7 +16,7 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 /// So many keys fit one batched read, and so many writes one set: what [`Store`] promises to take in one round trip.
 const MOST: usize = 100;
@@ -60,8 +60,7 @@ impl Store for Gathering {
         };
         if let Some(turn) = Turn::of(&self.reads, reading) {
             let inner = self.inner.clone();
-            // A task of its own: a caller that gives up must not take the others' answers along.
-            tokio::spawn(async move {
+            serve(async move {
                 while let Some(together) = turn.next(reads_together) {
                     read(&*inner, together).await;
                 }
@@ -78,7 +77,7 @@ impl Store for Gathering {
         };
         if let Some(turn) = Turn::of(&self.writes, writing) {
             let inner = self.inner.clone();
-            tokio::spawn(async move {
+            serve(async move {
                 while let Some(together) = turn.next(writes_together) {
                     write(&*inner, together).await;
                 }
@@ -90,6 +89,12 @@ impl Store for Gathering {
     async fn query(&self, query: &Query) -> Result<Vec<Record>, StoreError> {
         self.inner.query(query).await
     }
+}
+
+/// Runs `turn` to its end: apart from whoever called, who may give up and must not take the others' answers along, and
+/// on a thread of its own, where a store may block. As a task it would wait for its turn among those that wait for it.
+fn serve(turn: impl Future<Output = ()> + Send + 'static) {
+    tokio::task::spawn_blocking(|| Handle::current().block_on(turn));
 }
 
 fn abandoned() -> StoreError {

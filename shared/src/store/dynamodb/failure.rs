@@ -2,10 +2,7 @@
 
 use super::super::StoreError;
 use crate::error::{Cause, chain};
-use aws_sdk_dynamodb::{
-    config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
-};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use std::{error::Error, fmt};
 
 /// So much of a service's message goes to the log.
@@ -28,7 +25,7 @@ impl fmt::Display for Failure {
 impl Error for Failure {}
 
 /// A defect found on our side of the wire.
-pub(super) fn unusable(cause: impl Into<Cause>) -> StoreError {
+pub(in super::super) fn unusable(cause: impl Into<Cause>) -> StoreError {
     StoreError::Unusable(cause.into())
 }
 
@@ -52,13 +49,25 @@ where
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("an error without a code");
             let message = service.err().message().unwrap_or_default();
-            let message: String = message.chars().take(MESSAGE).collect();
-            let meaning = meaning(code, service.raw());
-            meaning.error(failure(format!("{code}: {message}")))
+            of_answer(operation, code, message, service.raw().status().as_u16())
         }
         SdkError::ResponseError(_) => StoreError::Unavailable(failure("the answer is unreadable".into())),
         _ => StoreError::Unavailable(failure(chain(error))),
     }
+}
+
+/// The meaning of an answer to `operation` with this HTTP status that is an error.
+pub(in super::super) fn of_answer(
+    operation: &'static str,
+    code: &str,
+    message: &str,
+    status: u16,
+) -> StoreError {
+    let message: String = message.chars().take(MESSAGE).collect();
+    meaning(code, status).error(Box::new(Failure {
+        operation,
+        reason: format!("{code}: {message}"),
+    }))
 }
 
 /// The meaning of one reason for which a transaction was cancelled.
@@ -89,7 +98,7 @@ impl Meaning {
     }
 }
 
-fn meaning(code: &str, answer: &HttpResponse) -> Meaning {
+fn meaning(code: &str, status: u16) -> Meaning {
     match code {
         "LimitExceededException"
         | "ProvisionedThroughputExceededException"
@@ -101,7 +110,7 @@ fn meaning(code: &str, answer: &HttpResponse) -> Meaning {
         "TransactionInProgressException" => Meaning::Unavailable,
         // The credentials were right when the process started, and outlived: the next one has new ones.
         "ExpiredTokenException" => Meaning::Unavailable,
-        _ => match answer.status().as_u16() {
+        _ => match status {
             429 => Meaning::Throttled,
             400..=407 | 409..=499 => Meaning::Unusable,
             // A server error, or no error at all but nothing that can be read: something on the way answered.

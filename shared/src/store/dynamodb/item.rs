@@ -5,7 +5,7 @@ use super::failure::unusable;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(in super::super) type Item = HashMap<String, AttributeValue>;
 
 /// The attribute of the content.
 const BODY: &str = "body";

@@ -1,4 +1,5 @@
-//! The [`Store`] over DynamoDB, the only implementation: local mode and the tests run it against an embedded engine.
+//! The [`Store`] over DynamoDB, the only implementation: the tests run it against an embedded engine by way of the SDK, as
+//! it runs in AWS, and local mode asks that engine without the SDK ([`calls`]).
 //!
 //! A record is one item: its key (`pk`, `sk`), `body` as text, `version` as a number, and where the record has
 //! them `expires_at` (a number, the table's time to live) and the key attributes of the listing index.
@@ -20,25 +21,30 @@
 //! A caller that needs to be the only one to succeed therefore puts something of its own into the body, such as
 //! an identifier drawn at random: two callers who write the very same bytes are one caller.
 
+pub(super) mod calls;
 mod client;
 mod condition;
-mod failure;
-mod item;
+pub(super) mod failure;
+pub(super) mod item;
 mod range;
+pub(super) mod sdk;
 mod tables;
 mod write;
 
 pub use client::{CONNECT_TIMEOUT, client_config, timeouts};
 pub use tables::{TableNames, create_tables};
 
-use super::{Key, Query, Record, Store, StoreError, Write, dynamodb::item::Item};
+use self::{calls::Calls, item::Item, sdk::Sdk};
+use super::{Key, Query, Record, Store, StoreError, Write};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::{
     Client,
+    operation::query::builders::QueryInputBuilder,
     types::{AttributeValue, KeysAndAttributes},
 };
 use std::{
     collections::{HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -57,40 +63,34 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// Three DynamoDB tables.
 #[derive(Clone, Debug)]
 pub struct DynamoDb {
-    client: Client,
+    calls: Arc<dyn Calls>,
     names: TableNames,
 }
 
 impl DynamoDb {
     /// The tables called `names`, reached through `client`, which [`client_config`] has configured.
     pub fn new(client: Client, names: TableNames) -> Self {
-        Self { client, names }
+        Self::over(Arc::new(Sdk(client)), names)
+    }
+
+    /// The tables called `names`, reached by these `calls`.
+    pub(super) fn over(calls: Arc<dyn Calls>, names: TableNames) -> Self {
+        Self { calls, names }
     }
 
     async fn read_one(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(self.names.of(key.table))
-            .set_key(Some(item::key(key)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| failure::of("GetItem", &error))?;
-        answer.item.map(|item| item::parse(key.table, item)).transpose()
+        let found = self
+            .calls
+            .get_item(self.names.of(key.table), item::key(key))
+            .await?;
+        found.map(|item| item::parse(key.table, item)).transpose()
     }
 
     async fn read_batch(&self, keys: &[&Key], found: &mut HashMap<Key, Record>) -> Result<(), StoreError> {
         let mut wanted = self.request(keys)?;
         let mut fruitless = 0;
         loop {
-            let answer = self
-                .client
-                .batch_get_item()
-                .set_request_items(Some(wanted))
-                .send()
-                .await
-                .map_err(|error| failure::of("BatchGetItem", &error))?;
+            let answer = self.calls.batch_get_item(wanted).await?;
             let before = found.len();
             for (name, items) in answer.responses.unwrap_or_default() {
                 let table = self
@@ -170,11 +170,7 @@ impl Store for DynamoDb {
     }
 
     async fn write(&self, writes: &[Write]) -> Result<(), StoreError> {
-        match writes {
-            [Write::Put(record, condition)] => self.put(record, *condition).await,
-            [Write::Delete(key, condition)] => self.delete(key, *condition).await,
-            _ => self.transact(writes).await,
-        }
+        self.write_all(writes).await
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Record>, StoreError> {
@@ -187,9 +183,7 @@ impl Store for DynamoDb {
         } else {
             (super::PARTITION, super::SORT)
         };
-        let request = self
-            .client
-            .query()
+        let request = QueryInputBuilder::default()
             .table_name(self.names.of(query.table))
             .set_index_name(if query.index {
                 Some(item::index(query.table)?.0.to_owned())
@@ -218,13 +212,11 @@ impl Store for DynamoDb {
         while records.len() < query.limit {
             // The range may take in one record that is not wanted, at the end where the listing begins.
             let page = (query.limit - records.len()).saturating_add(1);
-            let answer = request
+            let request = request
                 .clone()
                 .set_limit(i32::try_from(page).ok())
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| failure::of("Query", &error))?;
+                .set_exclusive_start_key(start);
+            let answer = self.calls.query(request).await?;
             for item in answer.items.unwrap_or_default() {
                 let record = item::parse(query.table, item)?;
                 if records.len() < query.limit && range::wanted(query, &record) {

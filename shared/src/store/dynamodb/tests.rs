@@ -64,6 +64,11 @@ struct Script {
 
 impl Script {
     fn store(answers: impl IntoIterator<Item = Answer>) -> (DynamoDb, Self) {
+        let (client, script) = Self::client(answers);
+        (DynamoDb::new(client, TableNames::with_prefix("t")), script)
+    }
+
+    fn client(answers: impl IntoIterator<Item = Answer>) -> (Client, Self) {
         let script = Self {
             answers: Arc::new(Mutex::new(answers.into_iter().collect())),
             asked: Arc::default(),
@@ -80,8 +85,7 @@ impl Script {
                     .token_bucket(TokenBucket::unlimited())
                     .build(),
             );
-        let client = Client::from_conf(client_config(config).build());
-        (DynamoDb::new(client, TableNames::with_prefix("t")), script)
+        (Client::from_conf(client_config(config).build()), script)
     }
 
     fn asked(&self) -> Vec<(String, Value)> {
@@ -483,7 +487,7 @@ async fn a_listing_that_cannot_exist_is_refused_before_it_is_sent() {
 async fn tables_that_are_there_are_left_alone_and_new_ones_waited_for() {
     let status = |status: &str| ok(json!({"Table": {"TableStatus": status}}));
     let ttl = |status: &str| ok(json!({"TimeToLiveDescription": {"TimeToLiveStatus": status}}));
-    let (store, script) = Script::store([
+    let (client, script) = Script::client([
         ok(json!({})),
         error(400, "ResourceNotFoundException"),
         status("CREATING"),
@@ -497,7 +501,8 @@ async fn tables_that_are_there_are_left_alone_and_new_ones_waited_for() {
         status("ACTIVE"),
         ttl("ENABLING"),
     ]);
-    create_tables(&store.client, &store.names).await.unwrap();
+    let names = TableNames::with_prefix("t");
+    create_tables(&client, &names).await.unwrap();
     let asked: Vec<String> = script
         .asked()
         .into_iter()

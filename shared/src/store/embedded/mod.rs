@@ -1,5 +1,5 @@
-//! An embedded DynamoDB, for local mode and the tests: the SDK's requests go to an engine in this process, without
-//! a socket, so that all of [`super::dynamodb`] is at work but the network.
+//! An embedded DynamoDB, for local mode and the tests: an engine in this process, under all of [`super::dynamodb`]. The
+//! tests of what runs in AWS send it the SDK's requests, without a socket; local mode hands them over without the SDK.
 //!
 //! The engine is dynoxide on SQLite. It does one thing at a time: in memory on the thread that asks, and on one of
 //! the runtime's threads for blocking work where a file has to be synced. It starts no threads of its own and drops
@@ -15,7 +15,11 @@
 //! as its disk keeps what it has synced. A write that was not answered is there as a whole or not at all. The log
 //! (`countersign.db-wal`) belongs to the file: whoever copies one without the other loses the latest writes.
 
+mod in_process;
+
+use self::in_process::InProcess;
 use super::StoreError;
+use super::dynamodb::sdk::Sdk;
 use super::dynamodb::{DynamoDb, TableNames, create_tables};
 use aws_sdk_dynamodb::{
     Client, Config,
@@ -41,6 +45,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio::task::JoinError;
 
 /// The database within the data directory.
 pub const DATABASE_FILE: &str = "countersign.db";
@@ -73,8 +78,8 @@ pub enum OpenError {
 /// It and its stores share one engine; a data directory is free again when the last of them is dropped.
 #[derive(Clone, Debug)]
 pub struct Embedded {
+    client: Client,
     engine: Engine,
-    store: DynamoDb,
 }
 
 impl Embedded {
@@ -128,9 +133,19 @@ impl Embedded {
             .map_err(|error| OpenError::Tables(directory.to_owned(), error))
     }
 
-    /// The store.
+    /// The store, with the SDK between it and the engine, as between it and DynamoDB.
     pub fn store(&self) -> DynamoDb {
-        self.store.clone()
+        DynamoDb::new(self.client.clone(), table_names())
+    }
+
+    /// The store with nothing between it and the engine: as local mode has it, behind a
+    /// [`Gathering`](super::gathering::Gathering). Its reads and writes block the thread that polls them.
+    pub fn in_process(&self) -> DynamoDb {
+        let calls = InProcess {
+            engine: self.engine.clone(),
+            sdk: Sdk(self.client.clone()),
+        };
+        DynamoDb::over(Arc::new(calls), table_names())
     }
 
     /// What DynamoDB would answer to a request with this `X-Amz-Target` header and `body`: an HTTP status, and a body.
@@ -153,14 +168,14 @@ impl Embedded {
     }
 
     async fn with(engine: Engine) -> Result<Self, StoreError> {
-        let names = TableNames::with_prefix("countersign");
         let client = client(&engine);
-        create_tables(&client, &names).await?;
-        Ok(Self {
-            engine,
-            store: DynamoDb::new(client, names),
-        })
+        create_tables(&client, &table_names()).await?;
+        Ok(Self { client, engine })
     }
+}
+
+fn table_names() -> TableNames {
+    TableNames::with_prefix("countersign")
 }
 
 /// A client of `engine`. Nothing gets lost on the way there, so there are neither time-outs nor retries.
@@ -215,13 +230,10 @@ impl HttpClient for Engine {
 
 impl HttpConnector for Engine {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if self.lock.is_none() {
-            return HttpConnectorFuture::ready(self.answer(&request));
-        }
-        // A sync may take milliseconds, in which the runtime has better things to do than to stand still.
         let engine = self.clone();
         HttpConnectorFuture::new(async move {
-            tokio::task::spawn_blocking(move || engine.answer(&request))
+            engine
+                .run(move |engine| engine.answer(&request))
                 .await
                 .unwrap_or_else(|error| Err(ConnectorError::other(error.into(), None)))
         })
@@ -229,6 +241,19 @@ impl HttpConnector for Engine {
 }
 
 impl Engine {
+    /// Does `work` where it may take its time: a sync may take milliseconds, in which the runtime has better things to
+    /// do than to stand still. In memory there is none, and it is done at once.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        if self.lock.is_none() {
+            return Ok(work(self));
+        }
+        let engine = self.clone();
+        tokio::task::spawn_blocking(move || work(&engine)).await
+    }
+
     fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let target = request.headers().get(TARGET).unwrap_or_default();
         let body = request.body().bytes();
