@@ -8,7 +8,7 @@ use countersign::store::{
     gathering::Gathering,
 };
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 use tokio::{sync::Semaphore, task::JoinHandle};
@@ -96,30 +96,30 @@ impl Fixture {
         }
     }
 
-    /// Starts a write and returns once it waits: the first of all at the gate, each further one for its end.
+    /// Starts a write and returns once it waits: the first at the gate, each later one in the line behind it.
     async fn write(&self, writes: Vec<Write>) -> JoinHandle<Result<(), StoreError>> {
         let store = self.store.clone();
         let write = tokio::spawn(async move { store.write(&writes).await });
-        self.until_one_waits_at_the_gate("write").await;
+        self.until_one_has_come_to_the_gate("write").await;
         write
     }
 
     async fn read(&self, keys: Vec<Key>) -> JoinHandle<Result<Vec<Option<Record>>, StoreError>> {
         let store = self.store.clone();
         let read = tokio::spawn(async move { store.read(&keys).await });
-        self.until_one_waits_at_the_gate("read").await;
+        self.until_one_has_come_to_the_gate("read").await;
         read
     }
 
-    async fn until_one_waits_at_the_gate(&self, operation: &str) {
+    async fn until_one_has_come_to_the_gate(&self, operation: &str) {
         // The runtime has one thread and nothing else to do: whoever was started has asked.
         tokio::task::yield_now().await;
-        let waits = async {
+        let coming = async {
             while self.gated.log().iter().all(|(name, _)| *name != operation) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), waits)
+        tokio::time::timeout(Duration::from_secs(30), coming)
             .await
             .expect("an operation that is alone goes at once");
     }
@@ -320,6 +320,49 @@ async fn a_caller_who_gives_up_takes_nothing_from_the_others() {
     let there = ["first", "gone", "patient"].map(|sort| record(sort).key);
     let found = fixture.store.read(&there).await.unwrap();
     assert!(found.iter().all(Option::is_some), "{found:?}");
+}
+
+/// Blocks its thread until it is told to go on, as a file that is synced does.
+struct Blocking(Mutex<mpsc::Receiver<()>>);
+
+impl Blocking {
+    fn block<T>(&self, answer: T) -> Result<T, StoreError> {
+        let waited = self.0.lock().unwrap().recv_timeout(Duration::from_secs(5));
+        let told = waited.map_err(|_| StoreError::Unavailable("nobody could tell it to go on".into()));
+        told.map(|()| answer)
+    }
+}
+
+#[async_trait]
+impl Store for Blocking {
+    async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.block(vec![None; keys.len()])
+    }
+
+    async fn write(&self, _: &[Write]) -> Result<(), StoreError> {
+        self.block(())
+    }
+
+    async fn query(&self, _: &Query) -> Result<Vec<Record>, StoreError> {
+        self.block(Vec::new())
+    }
+}
+
+/// The runtime has one thread: a turn that blocked it would keep this test from going on.
+#[tokio::test]
+async fn a_store_that_blocks_does_not_stop_the_runtime() {
+    let (go_on, told) = mpsc::channel();
+    let store = Gathering::new(Arc::new(Blocking(Mutex::new(told))));
+    let (reading, writing) = (store.clone(), store);
+    let read = tokio::spawn(async move { reading.read(&[record("a").key]).await });
+    let write = tokio::spawn(async move { writing.write(&[create("a")]).await });
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+    go_on.send(()).unwrap();
+    go_on.send(()).unwrap();
+    assert_eq!(read.await.unwrap().unwrap(), [None]);
+    write.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

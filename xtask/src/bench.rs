@@ -78,6 +78,8 @@ fn core_ratio(repository: &Path) -> Result<f64> {
     let arguments = [
         "bench",
         "--quiet",
+        "--profile",
+        functions::PROFILE,
         "--package",
         "countersign",
         "--bench",

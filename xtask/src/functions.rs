@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The profile of `Cargo.toml` that functions are released with.
-const PROFILE: &str = "function";
+pub(crate) const PROFILE: &str = "function";
 
 /// The functions of a deployment: each folder with a `main.rs` is the package `countersign-<folder>` with the binary
 /// `<folder>`.

@@ -262,6 +262,8 @@ fn capabilities(method: &Method) -> &'static [Capability] {
         Method::DELETE => &[Capability::Delete],
         Method::GET | Method::HEAD => &[Capability::Read],
         Method::PATCH => &[Capability::Patch, Capability::Update],
-        _ => &[Capability::Create, Capability::Update],
+        Method::POST => &[Capability::Create, Capability::Update],
+        // The table has no others: nobody has a right to them.
+        _ => &[],
     }
 }

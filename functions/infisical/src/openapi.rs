@@ -70,7 +70,7 @@ pub fn document() -> Value {
     for route in TABLE {
         let operation = operation(route, &mut generator);
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.method] = operation;
+        path[route.method.as_str().to_lowercase()] = operation;
     }
     let mut schemas = Value::Object(generator.take_definitions(true));
     schemas["Problem"] = problem_schema();

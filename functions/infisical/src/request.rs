@@ -239,7 +239,10 @@ pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response 
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let found = routes::find(&parts.method, path);
-    let pattern = found.as_ref().map_or("/api/{*path}", |(route, _)| route.path);
+    let pattern = match &found {
+        Some((route, _)) => route.path,
+        None => routes::pattern(path).unwrap_or("/api/{*path}"),
+    };
     let action = format!("{} {}", parts.method, shown_path(pattern, path));
     let mut response = match (check_room(parts.extensions.get()), found) {
         (Err(error), _) => Problem::from(error).into_response(),

@@ -92,7 +92,8 @@ impl Store for Gathering {
 }
 
 /// Runs `turn` to its end: apart from whoever called, who may give up and must not take the others' answers along, and
-/// on a thread of its own, where a store may block. As a task it would wait for its turn among those that wait for it.
+/// on a thread of its own, where a store may block. A task would stand in the runtime's queue behind the very requests that
+/// wait for it.
 fn serve(turn: impl Future<Output = ()> + Send + 'static) {
     tokio::task::spawn_blocking(|| Handle::current().block_on(turn));
 }

@@ -61,8 +61,7 @@ type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// One row of the table.
 pub(crate) struct Route {
-    /// The method, in lower case.
-    pub(crate) method: &'static str,
+    pub(crate) method: Method,
     /// The path, with `{name}` where any one segment stands. It is found with or without a slash at its end.
     pub(crate) path: &'static str,
     pub(crate) handler: Handler,
@@ -74,11 +73,26 @@ pub(crate) struct Route {
     pub(crate) schemas: crate::openapi::Schemas,
 }
 
+macro_rules! method {
+    (delete) => {
+        Method::DELETE
+    };
+    (get) => {
+        Method::GET
+    };
+    (patch) => {
+        Method::PATCH
+    };
+    (post) => {
+        Method::POST
+    };
+}
+
 macro_rules! routes {
     ($($verb:ident $path:literal $handler:path, $access:ident, $body:ty => $answer:ty, $summary:literal;)*) => {
         /// The table.
         pub(crate) const TABLE: &[Route] = &[$(Route {
-            method: stringify!($verb),
+            method: method!($verb),
             path: $path,
             handler: |call| Box::pin(async { $handler(call).await.into_response() }),
             #[cfg(any(test, feature = "openapi"))]
@@ -204,24 +218,28 @@ routes! {
 /// What stands in the places of a path's names, as it was sent.
 pub(crate) type Captures<'p> = Vec<(&'static str, &'p str)>;
 
-/// The row for `method` at `path`, if there is one.
+/// The row for `method` at `path`, if there is one. Methods are told apart by case, as `auth.rs` tells them.
 pub(crate) fn find<'p>(method: &Method, path: &'p str) -> Option<(&'static Route, Captures<'p>)> {
-    // Who asks for the head of an answer gets that of the whole one.
-    let method = if method == Method::HEAD {
-        &Method::GET
-    } else {
-        method
+    let is_wanted = |route: &&Route| match *method {
+        // Who asks for the head of an answer gets that of the whole one.
+        Method::HEAD => route.method == Method::GET,
+        _ => route.method == *method,
     };
-    let path = path.strip_suffix('/').unwrap_or(path);
-    TABLE
-        .iter()
-        .filter(|route| method.as_str().eq_ignore_ascii_case(route.method))
-        .find_map(|route| Some((route, captures(route.path, path)?)))
+    let mut routes = TABLE.iter().filter(is_wanted);
+    routes.find_map(|route| Some((route, captures(route.path, path)?)))
+}
+
+/// The path in the table that `path` is, whatever the method.
+pub(crate) fn pattern(path: &str) -> Option<&'static str> {
+    let paths = TABLE.iter().map(|route| route.path);
+    paths
+        .into_iter()
+        .find(|pattern| captures(pattern, path).is_some())
 }
 
 fn captures<'p>(pattern: &'static str, path: &'p str) -> Option<Captures<'p>> {
     let mut captures = Vec::new();
-    let mut segments = path.split('/');
+    let mut segments = path.strip_suffix('/').unwrap_or(path).split('/');
     for part in pattern.split('/') {
         let segment = segments.next()?;
         match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
@@ -262,5 +280,71 @@ fn credentials(
         private_key: pair.to_openssh(comment).to_string(),
         public_key: file_line(&pair.public_key().to_line(), comment),
         key_algorithm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found<'p>(method: &str, path: &'p str) -> Option<(&'static str, Captures<'p>)> {
+        let (route, captures) = find(&Method::try_from(method).unwrap(), path)?;
+        Some((route.path, captures))
+    }
+
+    #[test]
+    fn a_path_is_found_with_or_without_one_slash_at_its_end() {
+        let status = Some(("/api/status", Vec::new()));
+        assert_eq!(found("GET", "/api/status"), status);
+        assert_eq!(found("GET", "/api/status/"), status);
+        for path in [
+            "",
+            "/",
+            "/api",
+            "/api/",
+            "/api/status//",
+            "/api//status",
+            "/api/status/x",
+            "/API/status",
+        ] {
+            assert_eq!(found("GET", path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_stands_for_one_segment_that_is_not_empty() {
+        let ca = |id| Some(("/api/v1/ssh/ca/{id}", vec![("id", id)]));
+        assert_eq!(found("GET", "/api/v1/ssh/ca/x"), ca("x"));
+        assert_eq!(found("GET", "/api/v1/ssh/ca/a%2Fb/"), ca("a%2Fb"));
+        assert_eq!(found("GET", "/api/v1/ssh/ca//"), None);
+        assert_eq!(found("GET", "/api/v1/ssh/ca/a/b"), None);
+        assert_eq!(
+            found("DELETE", "/api/v1/ssh/host-groups/g/hosts/h"),
+            Some((
+                "/api/v1/ssh/host-groups/{id}/hosts/{hostId}",
+                vec![("id", "g"), ("hostId", "h")]
+            ))
+        );
+    }
+
+    #[test]
+    fn a_method_is_itself_and_the_head_of_get() {
+        assert!(found("HEAD", "/api/status").is_some());
+        for method in ["get", "head", "Get", "POST", "PUT", "OPTIONS"] {
+            assert_eq!(found(method, "/api/status"), None, "{method}");
+        }
+        assert_eq!(found("HEAD", "/api/v3/auth/login"), None);
+        assert_eq!(pattern("/api/v1/ssh/ca/x"), Some("/api/v1/ssh/ca/{id}"));
+        assert_eq!(pattern("/api/v1/nothing"), None);
+    }
+
+    /// So the order of the rows means nothing.
+    #[test]
+    fn no_path_is_that_of_two_rows() {
+        for route in TABLE {
+            let path = route.path.replace(['{', '}'], "");
+            let (found, _) = find(&route.method, &path).unwrap();
+            assert_eq!((&found.method, found.path), (&route.method, route.path));
+        }
     }
 }

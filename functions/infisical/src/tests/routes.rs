@@ -17,9 +17,14 @@ fn path_of(pattern: &str) -> String {
 async fn every_route_that_is_not_public_needs_a_token() {
     let fixture = Fixture::new().await;
     for route in TABLE {
-        let method = route.method.to_uppercase();
+        let method = route.method.as_str();
         for path in [path_of(route.path), path_of(route.path) + "/"] {
-            let answer = fixture.send(&method, &path, None, None).await;
+            let answer = fixture.send(method, &path, None, None).await;
+            assert!(
+                !answer.text.contains("\"Route "),
+                "{method} {path}: {}",
+                answer.text
+            );
             if route.access == Access::Public {
                 assert_ne!(answer.status.as_u16(), 401, "{method} {path}");
             } else {
@@ -33,9 +38,9 @@ async fn every_route_that_is_not_public_needs_a_token() {
 async fn every_route_but_a_login_by_password_refuses_a_bad_token() {
     let fixture = Fixture::new().await;
     for route in TABLE {
-        let method = route.method.to_uppercase();
+        let method = route.method.as_str();
         let answer = fixture
-            .send(&method, &path_of(route.path), Some("abc"), None)
+            .send(method, &path_of(route.path), Some("abc"), None)
             .await;
         if matches!(route.path, "/api/v3/auth/login" | "/api/status") {
             assert_ne!(answer.status.as_u16(), 403);
@@ -43,6 +48,21 @@ async fn every_route_but_a_login_by_password_refuses_a_bad_token() {
             assert_eq!(answer.status.as_u16(), 403, "{} {}", route.method, route.path);
             assert_eq!(answer.json()["error"], "TokenError");
         }
+    }
+}
+
+/// A method in lower case is another method, and the right to one is not that to another.
+#[tokio::test]
+async fn a_method_in_lower_case_is_none_of_ours() {
+    let fixture = Fixture::new().await;
+    for route in TABLE {
+        let (method, path) = (route.method.as_str().to_lowercase(), path_of(route.path));
+        let answer = fixture.send(&method, &path, Some(&fixture.root), None).await;
+        assert_eq!(answer.status.as_u16(), 404, "{method} {path}");
+        assert_eq!(
+            answer.json()["message"],
+            format!("Route {method}:{path} not found")
+        );
     }
 }
 
@@ -57,8 +77,8 @@ async fn a_token_of_another_kind_is_refused() {
             Access::Any | Access::Public => continue,
         };
         for token in tokens {
-            let (method, path) = (route.method.to_uppercase(), path_of(route.path));
-            let answer = fixture.send(&method, &path, Some(token), Some(&json!({}))).await;
+            let (method, path) = (route.method.as_str(), path_of(route.path));
+            let answer = fixture.send(method, &path, Some(token), Some(&json!({}))).await;
             let error = format!("Forbidden access to {path}");
             answer.fails(403, &error, "You are not allowed to access this resource");
         }
@@ -67,7 +87,10 @@ async fn a_token_of_another_kind_is_refused() {
 
 #[test]
 fn the_table_has_no_row_twice() {
-    let mut rows: Vec<(&str, &str)> = TABLE.iter().map(|route| (route.path, route.method)).collect();
+    let mut rows: Vec<(&str, &str)> = TABLE
+        .iter()
+        .map(|route| (route.path, route.method.as_str()))
+        .collect();
     rows.sort_unstable();
     let count = rows.len();
     rows.dedup();

@@ -35,8 +35,8 @@ use std::collections::HashMap;
 /// The engine, asked in its own types.
 ///
 /// A read or a write blocks the thread that asks, while another is under way and while a file is synced: that is for a
-/// thread that may, as [`Gathering`](super::super::gathering::Gathering) has one. A listing goes by way of the SDK, and
-/// waits as that does: it takes long anyway.
+/// thread that may, as [`Gathering`](super::super::gathering::Gathering) has one. A listing goes by way of the SDK, which
+/// sees to the thread: beside what a listing takes, the SDK costs little.
 #[derive(Debug)]
 pub(super) struct InProcess {
     pub(super) engine: Engine,
@@ -63,6 +63,7 @@ impl Calls for InProcess {
         let mut request = batch_get_item::BatchGetItemRequest::default();
         for (table, wanted) in wanted {
             let keys = wanted.keys.into_iter().map(to_engine);
+            // The engine has one state: every read is consistent.
             let keys = batch_get_item::KeysAndAttributes {
                 keys: keys.collect::<Result<_, _>>()?,
                 ..Default::default()
@@ -99,7 +100,7 @@ impl InProcess {
         &self,
         items: Vec<TransactWriteItem>,
     ) -> Result<(), Result<Vec<CancellationReason>, StoreError>> {
-        let items = items.into_iter().map(part).collect::<Result<_, _>>();
+        let items = items.into_iter().map(action).collect::<Result<_, _>>();
         let request = transaction::TransactWriteItemsRequest {
             transact_items: items.map_err(Err)?,
             ..Default::default()
@@ -114,7 +115,8 @@ impl InProcess {
     }
 }
 
-fn part(item: TransactWriteItem) -> Result<transaction::TransactWriteItem, StoreError> {
+/// One action of a transaction, in the engine's types.
+fn action(item: TransactWriteItem) -> Result<transaction::TransactWriteItem, StoreError> {
     Ok(transaction::TransactWriteItem {
         condition_check: item.condition_check.map(condition_check).transpose()?,
         delete: item.delete.map(delete).transpose()?,
@@ -157,22 +159,24 @@ fn put(put: Put) -> Result<transaction::TransactPut, StoreError> {
     })
 }
 
-fn reason(reason: dynoxide::errors::CancellationReason) -> Result<CancellationReason, StoreError> {
-    let found = reason.item.map(of_engine).transpose()?;
+/// Why an action stood in the way, in the SDK's types.
+fn reason(given: dynoxide::errors::CancellationReason) -> Result<CancellationReason, StoreError> {
+    let found = given.item.map(of_engine).transpose()?;
     Ok(CancellationReason::builder()
-        .code(reason.code)
-        .set_message(reason.message)
+        .code(given.code)
+        .set_message(given.message)
         .set_item(found)
         .build())
 }
 
+/// What the engine's `error` means to a store: the same as DynamoDB's of that name.
 fn meaning(operation: &'static str, error: &DynoxideError) -> StoreError {
     let name = error.error_type();
     let code = name.rsplit_once('#').map_or(name, |(_, code)| code);
     failure::of_answer(operation, code, &error.to_string(), error.status_code())
 }
 
-/// The store's items hold texts and numbers.
+/// An item, a key or the values of an expression in the engine's types. The store's hold texts and numbers alone.
 fn to_engine(item: Item) -> Result<engine::Item, StoreError> {
     let attribute = |(name, value)| match value {
         AttributeValue::N(number) => Ok((name, engine::AttributeValue::N(number))),
@@ -182,6 +186,7 @@ fn to_engine(item: Item) -> Result<engine::Item, StoreError> {
     item.into_iter().map(attribute).collect()
 }
 
+/// The same from the engine's types.
 fn of_engine(item: engine::Item) -> Result<Item, StoreError> {
     let attribute = |(name, value)| match value {
         engine::AttributeValue::N(number) => Ok((name, AttributeValue::N(number))),

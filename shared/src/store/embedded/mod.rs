@@ -1,9 +1,11 @@
 //! An embedded DynamoDB, for local mode and the tests: an engine in this process, under all of [`super::dynamodb`]. The
-//! tests of what runs in AWS send it the SDK's requests, without a socket; local mode hands them over without the SDK.
+//! tests of what runs in AWS send it the SDK's requests, without a socket ([`Embedded::store`]); local mode asks it in its
+//! own types ([`Embedded::in_process`]).
 //!
-//! The engine is dynoxide on SQLite. It does one thing at a time: in memory on the thread that asks, and on one of
-//! the runtime's threads for blocking work where a file has to be synced. It starts no threads of its own and drops
-//! no expired records by itself: see [`Embedded::sweep_expired`].
+//! The engine is dynoxide on SQLite. It does one thing at a time. By way of the SDK it works on the thread that asks where
+//! it is in memory, and on one of the runtime's threads for blocking work where a file has to be synced; asked in its own
+//! types, always on the thread that asks. It starts no threads of its own and drops no expired records by itself: see
+//! [`Embedded::sweep_expired`].
 //!
 //! How much of the file SQLite keeps in memory, and how often it carries the log over to the file, is set where it is
 //! compiled: `LIBSQLITE3_FLAGS` in `.cargo/config.toml`. The engine has no way to say it.
@@ -45,7 +47,6 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::task::JoinError;
 
 /// The database within the data directory.
 pub const DATABASE_FILE: &str = "countersign.db";
@@ -138,7 +139,7 @@ impl Embedded {
         DynamoDb::new(self.client.clone(), table_names())
     }
 
-    /// The store with nothing between it and the engine: as local mode has it, behind a
+    /// The store without the SDK between it and the engine, but for listings: as local mode has it, behind a
     /// [`Gathering`](super::gathering::Gathering). Its reads and writes block the thread that polls them.
     pub fn in_process(&self) -> DynamoDb {
         let calls = InProcess {
@@ -230,10 +231,13 @@ impl HttpClient for Engine {
 
 impl HttpConnector for Engine {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if self.lock.is_none() {
+            return HttpConnectorFuture::ready(self.answer(&request));
+        }
+        // A sync may take milliseconds, in which the runtime has better things to do than to stand still.
         let engine = self.clone();
         HttpConnectorFuture::new(async move {
-            engine
-                .run(move |engine| engine.answer(&request))
+            tokio::task::spawn_blocking(move || engine.answer(&request))
                 .await
                 .unwrap_or_else(|error| Err(ConnectorError::other(error.into(), None)))
         })
@@ -241,19 +245,6 @@ impl HttpConnector for Engine {
 }
 
 impl Engine {
-    /// Does `work` where it may take its time: a sync may take milliseconds, in which the runtime has better things to
-    /// do than to stand still. In memory there is none, and it is done at once.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> Result<T, JoinError> {
-        if self.lock.is_none() {
-            return Ok(work(self));
-        }
-        let engine = self.clone();
-        tokio::task::spawn_blocking(move || work(&engine)).await
-    }
-
     fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let target = request.headers().get(TARGET).unwrap_or_default();
         let body = request.body().bytes();
