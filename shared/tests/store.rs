@@ -214,12 +214,22 @@ async fn misuse_is_refused() {
 
 async fn misuse_of(store: impl Store) {
     let key = || Key::new(Table::Roles, "p", "s");
-    let put = |key: Key| Write::Put(Record::new(key, &1).unwrap(), Condition::Always);
+    let put = |key: Key| {
+        Write::Put(
+            Record::new(key, &1).expect("a number has a JSON form"),
+            Condition::Always,
+        )
+    };
     let listing = Listing {
         partition: "p".into(),
         sort: "s".into(),
     };
-    let listed = Write::Put(Record::new(key(), &1).unwrap().listed(listing), Condition::Always);
+    let listed = Write::Put(
+        Record::new(key(), &1)
+            .expect("a number has a JSON form")
+            .listed(listing),
+        Condition::Always,
+    );
     let sets = [
         vec![],
         vec![put(key()), put(key())],
@@ -244,7 +254,10 @@ async fn misuse_of(store: impl Store) {
     };
     assert!(matches!(store.query(&index).await, Err(StoreError::Unusable(_))));
     assert_eq!(
-        store.query(&Query::partition(Table::Roles, "p")).await.unwrap(),
+        store
+            .query(&Query::partition(Table::Roles, "p"))
+            .await
+            .expect("the table can be listed"),
         []
     );
 }
