@@ -1,5 +1,5 @@
 //! The [`Store`] over DynamoDB, the only implementation: the tests run it against an embedded engine by way of the SDK, as
-//! it runs in AWS, and local mode reads and writes there without the SDK ([`calls`]).
+//! it runs in AWS, and local mode reads and writes there without the SDK (`calls.rs`).
 //!
 //! A record is one item: its key (`pk`, `sk`), `body` as text, `version` as a number, and where the record has
 //! them `expires_at` (a number, the table's time to live) and the key attributes of the listing index.
