@@ -161,7 +161,10 @@ fn called(directory: &str) -> Result<BTreeSet<String>> {
             "transact_write_items",
             "update_item",
         ] {
-            if code.contains(&format!(".{operation}()")) {
+            // A call of the client, or a request that is built to be sent with it.
+            if code.contains(&format!(".{operation}()"))
+                || code.contains(&format!("operation::{operation}::builders::"))
+            {
                 found.insert(operation.to_owned());
             }
         }
