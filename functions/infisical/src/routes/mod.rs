@@ -231,9 +231,9 @@ pub(crate) fn find<'p>(method: &Method, path: &'p str) -> Option<(&'static Route
 
 /// The path in the table that `path` is, whatever the method.
 pub(crate) fn pattern(path: &str) -> Option<&'static str> {
-    let paths = TABLE.iter().map(|route| route.path);
-    paths
-        .into_iter()
+    TABLE
+        .iter()
+        .map(|route| route.path)
         .find(|pattern| captures(pattern, path).is_some())
 }
 
