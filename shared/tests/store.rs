@@ -11,6 +11,7 @@ use std::{
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,6 +83,33 @@ async fn a_directory_keeps_its_records_and_has_one_user() {
     drop(store);
     let store = Embedded::open(directory.path()).await.unwrap().store();
     assert_eq!(store.read(&[record("a").key]).await.unwrap(), [Some(record("a"))]);
+}
+
+/// SQLite itself carries its log over to the file when it has 4,000 pages, each behind 24 bytes, and when the file is closed.
+const LOG_OF_SQLITE: u64 = 4_000 * (4_096 + 24);
+
+#[tokio::test]
+async fn the_log_is_carried_over_to_the_file_before_a_commit_has_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Embedded::open(directory.path()).await.unwrap().in_process();
+    let file = |name: &str| std::fs::read(directory.path().join(name)).unwrap();
+    let holds = |file: &[u8], text: &str| file.windows(text.len()).any(|part| part == text.as_bytes());
+    let first = "the first of many records";
+    for n in 0..200 {
+        let key = Key::new(Table::Access, "p", n.to_string());
+        let record = Record::new(key, &if n == 0 { first } else { "another" }).unwrap();
+        store
+            .write(&[Write::Put(record, Condition::Absent)])
+            .await
+            .unwrap();
+    }
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !holds(&file("countersign.db"), first) {
+        assert!(Instant::now() < patience, "the file never held the record");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let log = file("countersign.db-wal");
+    assert!(holds(&log, first) && (log.len() as u64) < LOG_OF_SQLITE);
 }
 
 /// Marks the directory in which [`a_writer_to_be_killed`] is to write.

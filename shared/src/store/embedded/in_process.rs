@@ -105,8 +105,14 @@ impl InProcess {
             transact_items: items.map_err(Err)?,
             ..Default::default()
         };
+        let items = request.transact_items.len();
         match self.engine.database.transact_write_items(request) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                if let Some(checkpoints) = &self.engine.checkpoints {
+                    checkpoints.note(items);
+                }
+                Ok(())
+            }
             Err(DynoxideError::TransactionCanceledException(_, reasons)) => {
                 Err(reasons.into_iter().map(reason).collect())
             }

@@ -17,8 +17,10 @@
 //! as its disk keeps what it has synced. A write that was not answered is there as a whole or not at all. The log
 //! (`countersign.db-wal`) belongs to the file: whoever copies one without the other loses the latest writes.
 
+mod checkpoint;
 mod in_process;
 
+use self::checkpoint::Checkpoints;
 use self::in_process::InProcess;
 use super::StoreError;
 use super::dynamodb::sdk::Sdk;
@@ -98,7 +100,11 @@ impl Embedded {
     /// As there.
     pub async fn ephemeral() -> Self {
         let database = Database::memory().expect("an empty database in memory opens");
-        let engine = Engine { database, lock: None };
+        let engine = Engine {
+            database,
+            lock: None,
+            checkpoints: None,
+        };
         Self::with(engine)
             .await
             .expect("an empty database takes the tables")
@@ -123,11 +129,13 @@ impl Embedded {
         let name = path
             .to_str()
             .ok_or_else(|| unusable(io::Error::other("the path is not valid UTF-8")))?;
-        let database =
-            Database::new(name).map_err(|error| OpenError::Database(directory.to_owned(), error))?;
+        let unopened = |error| OpenError::Database(directory.to_owned(), error);
+        let database = Database::new(name).map_err(unopened)?;
+        let checkpoints = Checkpoints::open(&path).map_err(|error| unopened(error.into()))?;
         let engine = Engine {
             database,
             lock: Some(Arc::new(lock)),
+            checkpoints: Some(checkpoints),
         };
         Self::with(engine)
             .await
@@ -215,6 +223,8 @@ struct Engine {
     database: Database,
     /// The locked file of the data directory; none in memory.
     lock: Option<Arc<File>>,
+    /// What carries the log of the file over; none in memory.
+    checkpoints: Option<Checkpoints>,
 }
 
 impl fmt::Debug for Engine {
