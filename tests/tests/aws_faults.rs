@@ -8,11 +8,11 @@ mod families;
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
-use countersign::{Services, certificates, ssh::Certificate};
+use countersign::{Services, audit::MemoryLog, certificates, ssh::Certificate};
 use countersign_tests::{Ask, AwsDouble, Failure, Family, Fault};
 use families::{Answer, granted, router, send, services, set_up};
 use serde_json::{Value, json};
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::task::{JoinSet, LocalSet};
 
 /// What API Gateway waits for a function, and the function's own limit: see `infra/template.yaml`.
@@ -524,4 +524,93 @@ async fn a_venafi_object_that_others_change_is_read_again_and_in_the_end_a_409()
     world
         .is_on_record(&overtaken(&world, "TransactWriteItems", 1, 1).await?)
         .await
+}
+
+/// What proves who calls.
+const SECRET: &str = "a-secret";
+
+/// What anybody can ask of `family`: of ngrok's API, nothing.
+fn asked_by_strangers(family: Family) -> Vec<Ask> {
+    let ask = |method, path: &str, body| Ask {
+        method,
+        path: path.into(),
+        headers: vec![("content-type", "application/json".into())],
+        body,
+    };
+    match family {
+        Family::Infisical => vec![ask(
+            "POST",
+            "/api/v1/auth/universal-auth/login",
+            json!({"clientId": "6b1a4f0e-8f0c-4b9e-9d57-0c2c3a1f7a11", "clientSecret": SECRET}),
+        )],
+        Family::Ngrok => Vec::new(),
+        Family::Vault => vec![
+            ask("POST", "/v1/auth/userpass/login/bob", json!({"password": SECRET})),
+            ask("GET", "/v1/ssh/public_key", Value::Null),
+        ],
+        Family::Venafi => vec![ask(
+            "POST",
+            "/vedauth/authorize/oauth",
+            json!({"client_id": "a-client", "username": "bob", "password": SECRET, "scope": "ssh:manage"}),
+        )],
+    }
+}
+
+/// Asks a process that has just started, one of whose calls is not allowed. Whether it got as far as that.
+async fn denied(world: &World, ask: &Ask, operation: &str, after: usize) -> Result<bool> {
+    let log = Arc::new(MemoryLog::default());
+    let mut services = services(&world.aws);
+    services.audit = log.clone();
+    world.aws.fail(Fault {
+        operation: operation.into(),
+        after,
+        calls: FOR_EVER,
+        attempts: FOR_EVER,
+        failure: Failure::error(400, "AccessDeniedException"),
+    });
+    let answer = send(&router(world.family, services), ask).await?;
+    if world.aws.failed() == 0 {
+        return Ok(false);
+    }
+    let decisions = log.decisions();
+    let is_why = |text: &str| text.contains("AccessDenied");
+    let reasons = decisions.iter().filter_map(|decision| decision.reason.as_deref());
+    ensure!(
+        (answer.status == 500 || is_pending(&answer))
+            && !is_why(&answer.text)
+            && reasons.filter(|reason| is_why(reason)).count() == 1
+            && !format!("{decisions:?}").contains(SECRET),
+        "{} {operation} {after}: {answer:?} {decisions:?}",
+        ask.path
+    );
+    Ok(true)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_an_operator_can_mend_is_in_the_log_whoever_asked() -> Result<()> {
+    for family in Family::ALL {
+        let world = World::new(family).await?;
+        let mut asks = asked_by_strangers(family);
+        asks.push(world.ask.clone());
+        for ask in asks {
+            let mut denials = 0;
+            for operation in ["BatchGetItem", "GetItem"] {
+                for after in 0..3 {
+                    denials += usize::from(denied(&world, &ask, operation, after).await?);
+                }
+            }
+            ensure!(denials > 0, "{} reads nothing", ask.path);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_an_answer_could_not_be_wrapped_is_in_the_log_after_its_certificate() -> Result<()> {
+    let world = World::new(Family::Vault).await?;
+    let mut ask = world.ask.clone();
+    ask.headers.push(("x-vault-wrap-ttl", "60".into()));
+    // The certificate itself takes no such call.
+    ensure!(denied(&world, &ask, "TransactWriteItems", 0).await?);
+    Ok(())
 }

@@ -85,6 +85,11 @@ impl Failure {
         self.status == StatusCode::NOT_FOUND && self.errors.is_empty()
     }
 
+    /// Whether the caller can mend nothing: somebody has to read why.
+    pub(crate) fn is_for_the_operator(&self) -> bool {
+        matches!(self.kind, "internal" | "throttled" | "unavailable")
+    }
+
     /// Why, for the log.
     pub(crate) fn reason_for_log(&self) -> String {
         self.reason.clone().unwrap_or_else(|| self.errors.join("; "))

@@ -52,6 +52,8 @@ pub(crate) struct Call {
     pub(crate) records: Records,
     /// Whether the handler's work has written its own line to the log.
     pub(crate) is_logged: AtomicBool,
+    /// Whether that line says that a certificate was issued. What goes wrong afterwards is not in it.
+    pub(crate) has_issued: AtomicBool,
 }
 
 /// The records that a request has read so far.
@@ -182,6 +184,8 @@ impl Call {
     /// Issues a certificate; the core logs the decision.
     pub(crate) async fn issue(&self, issuance: Issuance<'_>) -> Result<Issued, Failure> {
         self.is_logged.store(true, Ordering::Relaxed);
-        Ok(issue::issue(&self.services, issuance).await?)
+        let issued = issue::issue(&self.services, issuance).await?;
+        self.has_issued.store(true, Ordering::Relaxed);
+        Ok(issued)
     }
 }

@@ -113,11 +113,12 @@ impl<'v> Session<'v> {
     }
 
     async fn run(self) -> Result<Answer, Failure> {
-        if self.public_matches().next().is_some() {
-            self.records.prefetch(&self.vault.services, &self.keys()).await?;
-            let public: Vec<Match> = self.public_matches().cloned().collect();
-            if let Some(target) = self.target(&public).await? {
-                return self.call(target, None).await;
+        match self.public_target().await {
+            Ok(Some(target)) => return self.call(target, None).await,
+            Ok(None) => {}
+            Err(failure) => {
+                self.log(&self.action(), None, Err(&failure));
+                return Err(failure);
             }
         }
         match self.authorise().await {
@@ -128,6 +129,16 @@ impl<'v> Session<'v> {
                 Err(failure)
             }
         }
+    }
+
+    /// The row that answers everybody, if one does.
+    async fn public_target(&self) -> Result<Option<Target>, Failure> {
+        let public: Vec<Match> = self.public_matches().cloned().collect();
+        if public.is_empty() {
+            return Ok(None);
+        }
+        self.records.prefetch(&self.vault.services, &self.keys()).await?;
+        self.target(&public).await
     }
 
     /// The rows that everybody may call.
@@ -339,11 +350,15 @@ impl<'v> Session<'v> {
             request_id: self.request_id.to_owned(),
             records: self.records,
             is_logged: AtomicBool::new(false),
+            has_issued: AtomicBool::new(false),
         };
         let outcome = with_warnings(call.operation, (method.handler)(&call).await, warnings);
         let outcome = wrapped(&call, method.access, outcome).await;
         let decides = call.caller.is_some() || matches!(method.access, Access::Decides | Access::Unwraps);
-        if decides && !call.is_logged.load(Ordering::Relaxed) {
+        let failed = outcome.as_ref().is_err_and(Failure::is_for_the_operator);
+        let is_logged = call.is_logged.load(Ordering::Relaxed);
+        let failed_later = failed && call.has_issued.load(Ordering::Relaxed);
+        if (decides || failed) && !is_logged || failed_later {
             log(
                 self.vault,
                 self.request_id,

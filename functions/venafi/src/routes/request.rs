@@ -211,6 +211,22 @@ struct Making<'m> {
     in_service: Option<InService>,
 }
 
+/// Why an attempt came to nothing.
+struct NotMade {
+    error: Error,
+    /// Whether the log of decisions has it already.
+    is_logged: bool,
+}
+
+impl From<Error> for NotMade {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            is_logged: false,
+        }
+    }
+}
+
 impl Making<'_> {
     /// Records the certificate and everything about it in one write set.
     async fn record(self, mut ahead: Ahead) -> Result<Made, Failure> {
@@ -234,11 +250,18 @@ impl Making<'_> {
                     });
                 }
                 // Something is not as it was read.
-                Err(Error::Conflict(_)) => ahead.0.clear(),
-                Err(Error::PermissionDenied) => {
-                    return Err(Failure::rights("the template of the object with this name"));
+                Err(NotMade {
+                    error: Error::Conflict(_),
+                    ..
+                }) => ahead.0.clear(),
+                Err(NotMade {
+                    error: Error::PermissionDenied,
+                    ..
+                }) => return Err(Failure::rights("the template of the object with this name")),
+                Err(NotMade { error, is_logged }) => {
+                    let failure = Failure::from(error);
+                    return Err(if is_logged { failure.logged() } else { failure });
                 }
-                Err(error) => return Err(Failure::from(error).logged()),
             }
         }
         Err(contended("the certificate object").into())
@@ -249,7 +272,7 @@ impl Making<'_> {
         order: &Order,
         subject: &Subject,
         ahead: &mut Ahead,
-    ) -> Result<(Object, Authority, Pending), Error> {
+    ) -> Result<(Object, Authority, Pending), NotMade> {
         let services = &self.call.services;
         let before = self.before(order, subject, ahead).await?;
         let id = CertificateId::draw(services)?;
@@ -293,7 +316,12 @@ impl Making<'_> {
             all.push(Write::Put(entry, Condition::Always));
             Ok(all)
         };
-        let pending = issue::record(services, &issuance, also).await?;
+        let pending = issue::record(services, &issuance, also)
+            .await
+            .map_err(|error| NotMade {
+                error,
+                is_logged: true,
+            })?;
         let object = Object {
             tbs_hash: pending.tbs_hash.clone(),
             ..object
