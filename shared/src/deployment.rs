@@ -152,13 +152,16 @@ impl Config {
         self.services_through(&self.sdk.https())
     }
 
-    /// The services of a function, with the connections to DynamoDB and KMS open that its first request needs. Whether
-    /// either answers is for the requests to find out.
-    pub async fn warm_services(&self) -> Services {
+    /// The services of a function, with the connections open that its first request needs: one to KMS, and one to
+    /// DynamoDB for each of the `calls` that it makes there at the same moment. Whether either answers is for the
+    /// requests to find out.
+    pub async fn warm_services(&self, calls: usize) -> Services {
         let https = self.sdk.https();
         // The services are made while the connections are on their way.
         let making = async { self.services_through(&https) };
-        crate::join(self.sdk.open_connections(&https), making).await.1
+        crate::join(self.sdk.open_connections(&https, calls), making)
+            .await
+            .1
     }
 
     fn services_through(&self, https: &Https) -> Services {

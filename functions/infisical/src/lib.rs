@@ -42,6 +42,10 @@ use jwt::JwtKey;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
+/// How many calls to DynamoDB the first certificate of a process makes at the same moment: its record, its place
+/// in a list, its day, and that its authority has handed one out.
+pub const CALLS_AT_ONCE: usize = 4;
+
 /// What all requests of a process share.
 struct Infisical {
     services: Services,

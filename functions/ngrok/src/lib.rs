@@ -34,6 +34,9 @@ pub mod wire;
 use axum::Router;
 use countersign::Services;
 
+/// How many calls to DynamoDB the first certificate of a process makes at the same moment: its record and its day.
+pub const CALLS_AT_ONCE: usize = 2;
+
 /// The routes of the family: the three resources and all that lies beneath their paths, so that on a port which other
 /// families share, too, an unknown path there is answered as ngrok does.
 ///

@@ -17,6 +17,10 @@ use std::sync::Arc;
 
 pub use leases::end_leases;
 
+/// How many calls to DynamoDB the first certificate of a process makes at the same moment: its record, its day,
+/// and that its authority has handed one out.
+pub const CALLS_AT_ONCE: usize = 3;
+
 /// All of the dialect: `/v1/` and everything below it, and nothing else.
 ///
 /// A server puts a [`countersign::request_context::ClientAddress`] into the extensions of each request.

@@ -51,6 +51,9 @@ use countersign::Services;
 use hints::Hints;
 use std::sync::Arc;
 
+/// How many calls to DynamoDB the first certificate of a process makes at the same moment: its record and its day.
+pub const CALLS_AT_ONCE: usize = 2;
+
 /// What all requests share.
 #[derive(Clone)]
 struct Server {

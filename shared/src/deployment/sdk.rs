@@ -10,10 +10,6 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use std::iter;
 
-/// The first certificate of a process writes so many things at the same moment: its record, what the day has, that its
-/// authority is in use, and in one family an entry of a list.
-const DYNAMODB_CONNECTIONS: usize = 4;
-
 /// How the environment of a function says that AWS is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sdk {
@@ -76,11 +72,11 @@ impl Sdk {
         (dynamodb, kms)
     }
 
-    /// Opens the connections that a first request needs, ahead of it and all at the same time. Whether anybody answers
-    /// is no concern of this.
-    pub(super) async fn open_connections(&self, https: &Https) {
+    /// Opens one connection to KMS and so many to DynamoDB, all at the same time. Whether anybody answers is no concern
+    /// of this.
+    pub(super) async fn open_connections(&self, https: &Https, dynamodb_connections: usize) {
         let (dynamodb, kms) = join(self.dynamodb_url(), self.kms_url()).await;
-        let dynamodb = iter::repeat_n(dynamodb, DYNAMODB_CONNECTIONS);
+        let dynamodb = iter::repeat_n(dynamodb, dynamodb_connections);
         let urls: Vec<String> = dynamodb.chain(iter::once(kms)).flatten().collect();
         join_all(urls.iter().map(|url| https.open(url))).await;
     }
