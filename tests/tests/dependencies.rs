@@ -118,6 +118,38 @@ fn every_direct_dependency_has_its_reason() -> Result<()> {
     Ok(())
 }
 
+/// At finer levels libraries write whole requests to the log, tokens and passwords among them.
+#[test]
+fn what_a_released_function_could_log_below_info_is_not_compiled_in() -> Result<()> {
+    let functions = repository().join("functions");
+    for function in fs::read_dir(functions)? {
+        let name = function?.file_name().to_string_lossy().into_owned();
+        let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args([
+                "tree",
+                "--locked",
+                "--offline",
+                "--edges=normal",
+                "--prefix=none",
+                "--format={p} {f}",
+            ])
+            .arg(format!("--package=countersign-{name}"))
+            .current_dir(repository())
+            .output()?;
+        let listed = String::from_utf8(output.stdout)?;
+        let mut tracing = listed
+            .lines()
+            .filter(|line| line.starts_with("tracing v"))
+            .peekable();
+        assert!(tracing.peek().is_some(), "{name} has no log");
+        assert!(
+            tracing.all(|line| line.contains("release_max_level_info")),
+            "{name}"
+        );
+    }
+    Ok(())
+}
+
 #[test]
 fn every_second_version_has_its_reason() -> Result<()> {
     let mut versions = BTreeMap::<_, BTreeSet<_>>::new();
